@@ -1,4 +1,4 @@
-"""Where to put what: placement algorithms as pure functions of plain arrays."""
+"""Placement and scheduling algorithms as pure functions of plain arrays."""
 
 from __future__ import annotations
 

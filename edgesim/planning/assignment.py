@@ -1,25 +1,25 @@
-"""How much of a model each device of a group holds, when what computing leaves is sent over the air.
+"""Shares of a tensor-parallel group whose devices spend one energy budget on computing and analogue sums.
 
-A device that holds a share m_n of every layer spends ``e_n m_n s_tot`` of its budget on computing and sends
-with the rest. The device with the least of it, and the worst channel, sets the error of every sum. Channels
-change from block to block, shares are chosen once: what is minimised is the mean over channels of the error
-that the best transceiver leaves,
+A device with share m_n of every layer spends ``e_n m_n s_tot`` of its budget on computing and transmits with
+the rest. The device with the least energy left and the worst channel sets the error of every sum. Channels
+change from coherence block to coherence block, but shares are chosen once. The objective is therefore the
+mean, over channels, of the error under the best transceiver:
 
 ::
 
     min_m  f(m) = E_H[ min_G max_n  c_n(G, H) / (P_n - e_n m_n s_tot) ],    sum m_n = 1,  0 <= m_n <= limit_n
 
-(:func:`edgesim.radio.collective.aircomp.alpha_star` has c_n). It is solved by the stochastic successive
-convex approximation of Zhang et al. 2025 (arXiv 2502.12559 and 2503.14882), which needs draws of the channel
-and no law: at every draw a quadratic model of f, with an averaged gradient, is minimised, and the shares move
-part of the way there.
+(:func:`edgesim.radio.collective.aircomp.alpha_star` defines c_n). It is solved by the stochastic successive
+convex approximation of Zhang et al. 2025 (arXiv 2502.12559 and 2503.14882), which needs channel draws but no
+channel distribution: each draw updates an averaged gradient, a quadratic model of f with that gradient is
+minimised, and the shares move part of the way to the minimum.
 
-Departures from the paper: the power constraint is met with equality by the closed form of alpha inside the
-objective, and what is left of it for the shares (computing alone must leave a given part of the budget) is
-linear and needs no model; limits on memory and time stand beside it.
+Departures from the paper: the closed form of alpha meets the power constraint with equality inside the
+objective. What remains of this constraint for the shares (computing must leave a given part of the budget) is
+linear and needs no model. Limits on memory and time are added.
 
-Not modelled: a latency in the objective (a deadline is one of :func:`edgesim.planning.shares.share_limits`),
-and whole heads, to which :func:`edgesim.model.sharding.to_heads` rounds afterwards.
+Not modelled: latency in the objective (a deadline can be one of :func:`edgesim.planning.shares.share_limits`)
+and whole heads (:func:`edgesim.model.sharding.to_heads` rounds the shares afterwards).
 """
 
 from __future__ import annotations
@@ -42,33 +42,34 @@ __all__ = ["Assignment", "GroupBudgets", "Steps", "assign", "costs", "gradient"]
 Floats = NDArray[np.float64]
 Matrices = NDArray[np.complex128]
 Draw = Callable[[int], Matrices]
-"""Channels of all devices in a numbered coherence block: [n_devices, n_receive, n_transmit]."""
+"""Function from a coherence block's number to all devices' channels: [n_devices, n_receive, n_transmit]."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroupBudgets:
-    """The devices of a group, and what they have to spend per layer.
+    """Energy budgets and costs of a group's devices, per layer.
 
-    Budgets and energies are in one unit: joules per layer, or watts. Arrays are [n_devices].
+    Budgets and energies share one unit: joules per layer, or watts. Arrays are [n_devices].
 
     Attributes
     ----------
     budgets
-        P_n^max: what a device may spend on one layer, computing and sending together.
+        P_n^max: budget of a device for one layer, computing and transmitting together.
     energies
-        e_n: what one parameter costs to compute with.
+        e_n: cost of computing with one parameter.
     n_parameters
         s_tot: parameters of a layer.
     n_entries, n_streams
         L_0, entries of a layer's output, and L, entries per channel use.
     at_most
-        Largest share that each device may hold for reasons of its own, such as its memory: from
-        :func:`edgesim.planning.shares.share_limits`. None: no such reason.
+        Largest share of each device by limits other than energy, such as memory: from
+        :func:`edgesim.planning.shares.share_limits`. None: no such limit.
     peaks
-        The most that each device's radio can send one layer with, whatever is left. None: no such limit.
+        Most that each device's radio can spend on transmitting one layer, however much is left. None: no
+        such limit.
     least_left
-        Part of every budget that computing must leave for sending; above 0, since nothing can be sent
-        with nothing.
+        Fraction of every budget that computing must leave for transmitting; above 0, since a device with
+        nothing left cannot transmit.
     """
 
     budgets: Floats
@@ -97,25 +98,25 @@ class GroupBudgets:
 
     @property
     def n_devices(self) -> int:
-        """N."""
+        """Number of devices, N."""
         return len(self.budgets)
 
     @cached_property
     def limits(self) -> Floats:
-        """The largest share of each device, by its own reasons and by what it must keep for sending."""
+        """Largest share of each device, by ``at_most`` and by the energy reserved for transmitting."""
         power = (list((1 - self.least_left) * self.budgets), list(self.energies * self.n_parameters))
         own = [] if self.at_most is None else [(list(self.at_most), [1.0] * self.n_devices)]
         return share_limits(self.n_devices, power, *own)
 
     def left(self, shares: Floats) -> Floats:
-        """What is left to send with in one channel use: [n_devices]."""
+        """Return the budget left for transmitting in one channel use: [n_devices]."""
         left = power_left(self.budgets, self.energies, shares, self.n_parameters)
         if self.peaks is not None:
             left = np.minimum(left, self.peaks)
         return left / channel_uses(self.n_entries, self.n_streams)
 
     def is_limited(self, shares: Floats) -> NDArray[np.bool_]:
-        """Whether each device sends with what its share leaves it, rather than at its radio's peak."""
+        """Return whether each device transmits with what its share leaves, not at its radio's peak."""
         if self.peaks is None:
             return np.ones(self.n_devices, np.bool_)
         return power_left(self.budgets, self.energies, shares, self.n_parameters) < self.peaks
@@ -125,8 +126,8 @@ class GroupBudgets:
 class Steps:
     """Step sizes ``rho = (1 + t)^-rho_decay`` and ``gamma = (1 + t)^-gamma_decay`` at iteration t.
 
-    Both fall to 0 with diverging sums and finite sums of squares for powers above 1/2 and up to 1; gamma is
-    to fall faster, so that the averaged gradient keeps up with the shares (Yang et al. 2016,
+    For powers above 1/2 and up to 1, both fall to 0 with diverging sums and finite sums of squares. gamma
+    must fall faster, so that the averaged gradient keeps up with the shares (Yang et al. 2016,
     doi:10.1109/TSP.2016.2531627).
     """
 
@@ -137,31 +138,31 @@ class Steps:
         if not 0.5 < self.rho_decay < self.gamma_decay <= 1:
             raise InputError(
                 f"assignment: steps with powers {self.rho_decay:g} and {self.gamma_decay:g}; expected "
-                "0.5 < rho_decay < gamma_decay <= 1: otherwise nothing need converge"
+                "0.5 < rho_decay < gamma_decay <= 1: other powers need not converge"
             )
 
     def rho(self, iteration: int) -> float:
-        """Weight of the newest gradient."""
+        """Return the weight of the newest gradient."""
         return float((1 + iteration) ** -self.rho_decay)
 
     def gamma(self, iteration: int) -> float:
-        """Part of the way that the shares move."""
+        """Return the fraction of the way to the model's minimum that the shares move."""
         return float((1 + iteration) ** -self.gamma_decay)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assignment:
-    """Shares, and how they were found.
+    """Shares of a group, with the path of the search.
 
     Attributes
     ----------
     shares : [n_devices]
-        m_n, 1 together.
+        m_n, which sum to 1.
     path : [n_iterations + 1, n_devices]
         Shares before every iteration, and at the end.
     alphas : [n_iterations]
-        Error over noise of the draw of each iteration, at the shares before it: one draw each, so that it
-        scatters; compare assignments by :func:`costs` on the same blocks.
+        Error over noise of each iteration's draw, at the shares before it. Each is one draw, so they
+        scatter; compare assignments by :func:`costs` on the same blocks.
     """
 
     shares: Floats
@@ -181,25 +182,25 @@ def assign(
 ) -> Assignment:
     """Choose shares by stochastic successive convex approximation.
 
-    The quadratic model's minimum over the limits is a projection, in closed form
-    (:func:`edgesim.planning.shares.nearest_shares`). Every iterate lies between two points that keep all
-    limits, and so keeps them itself.
+    The minimum of the quadratic model within the limits is a projection in closed form
+    (:func:`edgesim.planning.shares.nearest_shares`). Every iterate lies between two points within the
+    limits, and so is within them itself.
 
     Parameters
     ----------
     group
-        Who there is.
+        Devices and their budgets.
     draw
-        Channels of block 0, 1, ... n_iterations - 1, independent of one another.
+        Channels of blocks 0, 1, ... n_iterations - 1, independent of one another.
     steps
-        None: the defaults.
+        Step sizes. None: the defaults.
     start : [n_devices]
-        None: even shares. Others are moved to the nearest that keep the limits.
+        Initial shares, moved to the nearest within the limits. None: even shares.
     curvature
-        eta of the model ``u^T (m - m_t) + eta |m - m_t|^2``, over the averaged alpha; None: at every
-        iteration that of the group's budgets at the shares (:func:`_curvature`).
+        eta of the model ``u^T (m - m_t) + eta |m - m_t|^2``, over the averaged alpha. None: estimated at
+        every iteration from the budgets and shares (:func:`_curvature`).
     design
-        How transceivers are designed.
+        Transceiver design.
 
     Raises
     ------
@@ -216,7 +217,7 @@ def assign(
         slope = (1 - rho) * slope + rho * newest
         mean = (1 - rho) * mean + rho * alpha
         eta = mean * (_curvature(group, shares) if curvature is None else curvature)
-        # The linear and quadratic terms together are eta |m - (shares - slope / 2 eta)|^2, but a constant.
+        # The linear and quadratic terms together are eta |m - (shares - slope / 2 eta)|^2, up to a constant.
         target = nearest_shares(shares - slope / (2 * eta), group.limits)
         shares = (1 - gamma) * shares + gamma * target
         path.append(shares)
@@ -227,24 +228,24 @@ def assign(
 def gradient(
     group: GroupBudgets, shares: Floats, channels: Matrices, *, design: Designer = first_order
 ) -> tuple[float, Floats]:
-    """Alpha of one draw at its best transceiver, and its derivatives by the shares.
+    """Return alpha of one draw at its best transceiver, and its derivatives with respect to the shares.
 
-    By the envelope theorem the transceiver may be held fixed. Several devices bind at once at the best one:
-    their derivatives are weighted as in the smoothed maximum that the first-order design minimises,
+    By the envelope theorem the transceiver may be kept fixed. At the best one several devices bind at once.
+    Their derivatives are weighted as in the smoothed maximum that the first-order design minimises,
     ``w_n ~ alpha_n^b``, which tends to the multipliers of the maximum as b grows.
     """
     left = group.left(shares)
     found = design(channels, left, group.n_streams)
     if not np.isfinite(found.alpha):
         raise InputError(
-            f"assignment: device {found.device} cannot be heard in a draw; expected a finite error: leave "
-            "the device out, or draw channels in which it is heard"
+            f"assignment: device {found.device} has no usable channel in a draw; expected a finite error: "
+            "leave the device out, or draw channels over which it can transmit"
         )
     each = alpha_star(found.combiner, channels, left).each
     weights = (each / found.alpha) ** SHARPNESS[-1]
     weights /= weights.sum()
     uses = channel_uses(group.n_entries, group.n_streams)
-    # alpha_n = c_n / left_n, so that its derivative is alpha_n e_n s_tot / (left_n of the whole tensor).
+    # alpha_n = c_n / left_n, so its derivative is alpha_n e_n s_tot / (left_n of the whole tensor).
     slopes = weights * each * group.energies * group.n_parameters / (left * uses)
     return found.alpha, np.where(group.is_limited(shares), slopes, 0.0)
 
@@ -252,10 +253,10 @@ def gradient(
 def costs(
     group: GroupBudgets, shares: Floats, draw: Draw, blocks: Iterable[int], *, design: Designer = first_order
 ) -> Floats:
-    """Alpha of given shares in each of some blocks; infinite where a device has nothing left to send with.
+    """Return alpha of the given shares in each block; infinite where a device has no energy left to transmit.
 
-    Blocks that were not drawn in :func:`assign` give an unbiased comparison, and the same blocks for two
-    assignments a paired one.
+    Blocks that :func:`assign` did not draw give an unbiased comparison; the same blocks for two assignments
+    give a paired one.
     """
     left = group.left(shares)
     if not np.all(left > 0):
@@ -264,10 +265,10 @@ def costs(
 
 
 def _curvature(group: GroupBudgets, shares: Floats) -> float:
-    """An eta of the size of f's own curvature: of one alpha_n, relative, the second derivative's half.
+    """Return an eta as large as f's own curvature: half the second derivative of an alpha_n, relative to it.
 
     ``(x_n / (1 - x_n m_n))^2`` with ``x_n = e_n s_tot / P_n``, averaged over devices and divided by their
-    number, as each binds about as often. Any eta above 0 converges; this one does not overshoot.
+    number, as each binds about equally often. Any eta above 0 converges; this one does not overshoot.
     """
     relative = group.energies * group.n_parameters / group.budgets
     remaining = power_left(group.budgets, group.energies, shares, group.n_parameters) / group.budgets

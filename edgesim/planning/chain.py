@@ -1,11 +1,11 @@
-"""The problem of laying a model's blocks along a chain of devices, and its answer.
+"""The problem of placing a model's blocks along a chain of devices, and its solution.
 
-A chain is what a pipeline's token walks: the starter embeds it, every device on the chain runs one
-contiguous run of blocks and hands the activation on, and the answer comes back to the starter.
+A token traverses the chain: the starter embeds it, every device on the chain runs one contiguous range of
+blocks and sends the activation on, and the result returns to the starter.
 
-Each device holds one run, once. A second run on the same device would be a second process with a
-cache of its own and a second message per token through the same endpoint, which neither EdgeShard nor
-MDI-LLM deploys; and it makes "memory respected" a statement about a run, hence checkable exactly.
+Each device holds exactly one range. A second range on the same device would be a second process with its own
+cache, and a second message per token through the same endpoint, which neither EdgeShard nor MDI-LLM deploys.
+With one range per device, "memory respected" is a statement about a range, and so can be checked exactly.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _nothing() -> FloatArray:
 
 
 class ChainStage(NamedTuple):
-    """A device and the run of blocks ``[first, last)`` that it holds; ``first == last`` means none."""
+    """A device and the blocks ``[first, last)`` that it holds; ``first == last`` means none."""
 
     device: int
     first: int
@@ -41,9 +41,9 @@ class ChainStage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A way of laying the blocks out, in the order in which an activation walks it.
+    """A placement of the blocks, in the order in which an activation traverses it.
 
-    The first stage is the starter's; it is empty where the starter holds embedding (and head) only.
+    The first stage is the starter's. It is empty if the starter holds only the embedding (and head).
     """
 
     stages: tuple[ChainStage, ...]
@@ -51,50 +51,50 @@ class Chain:
 
     @property
     def starter(self) -> int:
-        """Device that embeds the tokens and receives the answer."""
+        """Device that embeds the tokens and receives the result."""
         return self.stages[0].device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LatencyProblem:
-    """What the latency of a chain depends on. Device and block are indices.
+    """Everything that determines the latency of a chain. Devices and blocks are indices.
 
-    All times are expected seconds per request (or per token at the workload's mix of prefill and decode:
-    any unit will do if all times share it). A memory that is to hold KV caches too counts them in
-    ``block_bytes``; what a device's process takes is deducted from its memory beforehand.
+    All times are expected seconds per request (or per token at the workload's mix of prefill and decode; any
+    one unit is valid). If memory must also hold KV caches, ``block_bytes`` includes them. The memory of a
+    device's process is subtracted from ``memory_bytes`` in advance.
 
     Attributes
     ----------
     block_s : [n_devices, n_blocks]
         Time of each block on each device.
     hop_s : [n_devices, n_devices]
-        Time to hand the activation from row to column, endpoints included; ``inf`` where there is no route.
-        Nothing is handed over within a device: the diagonal becomes 0.
+        Time to send the activation from row to column, endpoints included; ``inf`` without a route. The
+        diagonal is set to 0: no message is sent within a device.
     memory_bytes : [n_devices]
         Room for weights and caches.
     block_bytes : [n_blocks]
-        Room that each block takes.
+        Memory that each block takes.
     weight_room_bytes : [n_devices], optional
-        Room for weights alone, where loading them takes more than holding them does: a second limit beside
-        ``memory_bytes``. None: no such limit.
+        Room for weights alone, where loading them takes more memory than keeping them: a second limit in
+        addition to ``memory_bytes``. None: no such limit.
     block_weight_bytes : [n_blocks], optional
-        What counts against that limit of each block; None: all of ``block_bytes``. Embedding and head count
-        whole.
+        Bytes of each block that count against that limit; None: all of ``block_bytes``. Embedding and head
+        count in full.
     starter
-        Device that requests start from. None lets the planner choose it.
+        Device at which requests start. None: the planner chooses it.
     first_block_at_starter
         Whether the starter must hold the first block (EdgeShard: raw prompts never leave the source; MDI-LLM:
         the starter takes part). If not, it may hold the embedding alone.
     embedding_s, head_s : [n_devices]
-        Time of what stands before the first block, and after the last (final norm, head, sampling).
+        Time before the first block (embedding), and after the last (final norm, head, sampling).
     embedding_bytes, head_bytes
-        Room that these take.
+        Memory that embedding and head take.
     head_at
         ``"starter"``: the last activation returns to the starter, which runs the head (MDI-LLM: no hop ever
         carries a vocabulary vector). ``"last"``: the device of the last block runs it, and the token returns.
     return_s : [n_devices, n_devices]
-        Time of that return from row (last device) to column (starter); None stands for ``hop_s``, which is
-        exact for ``head_at="starter"`` and an upper bound for a token.
+        Time of that return from row (last device) to column (starter). None: ``hop_s``, which is exact for
+        ``head_at="starter"`` and an upper bound for a token.
     """
 
     block_s: FloatArray
@@ -137,7 +137,7 @@ class LatencyProblem:
             self._freeze("return_s", np.float64, n_devices, n_devices)
 
     def _freeze(self, name: str, dtype: type[np.generic], *shape: int) -> None:
-        """Replace a field by a read-only array of its one type and shape; a scalar stands for all entries."""
+        """Replace a field by a read-only array of the given type and shape; a scalar fills all entries."""
         given = np.asarray(getattr(self, name), dtype=dtype)
         if given.size != 1 and given.shape != shape:
             raise PlacementError(
@@ -167,7 +167,7 @@ class LatencyProblem:
 
     @property
     def needed_bytes(self) -> int:
-        """Room that the whole model takes, embedding and head included."""
+        """Memory that the whole model takes, embedding and head included."""
         return int(self.block_bytes.sum()) + self.embedding_bytes + self.head_bytes
 
     @property
@@ -176,23 +176,23 @@ class LatencyProblem:
         return self.hop_s if self.return_s is None else self.return_s
 
     def hand_over_s(self, giver: int, taker: int) -> float:
-        """Time to hand the activation from one device to another; none within a device."""
+        """Return the time to send the activation from one device to another; 0 within a device."""
         return float(self.hop_s[giver, taker])
 
     def hand_back_s(self, last: int, starter: int) -> float:
-        """Time to bring the answer from the last device to the starter; none where they are one."""
+        """Return the time to send the result from the last device to the starter; 0 if they are the same."""
         return float(self.back_s[last, starter])
 
     @property
     def limits(self) -> tuple[tuple[IntArray, IntArray], ...]:
-        """Every limit on what a device may hold: room by device, and what each block takes of it."""
+        """Limits on what a device may hold: pairs of room by device and bytes by block."""
         memory = (self.memory_bytes, self.block_bytes)
         if self.weight_room_bytes is None or self.block_weight_bytes is None:
             return (memory,)
         return (memory, (self.weight_room_bytes, self.block_weight_bytes))
 
     def taken_bytes(self, stages: tuple[ChainStage, ...]) -> dict[int, int]:
-        """Room that a chain takes on each of its devices."""
+        """Return the memory that a chain takes on each of its devices."""
         return self._taken_bytes(stages, self.block_bytes)
 
     def _taken_bytes(self, stages: tuple[ChainStage, ...], block_bytes: IntArray) -> dict[int, int]:
@@ -204,7 +204,7 @@ class LatencyProblem:
         return dict(taken)
 
     def fits(self, stages: tuple[ChainStage, ...]) -> bool:
-        """Whether every device on the chain has room for all that it holds."""
+        """Return whether every device on the chain has room for its stages, embedding and head."""
         return all(
             n_bytes <= room_bytes[device]
             for room_bytes, block_bytes in self.limits
@@ -212,7 +212,7 @@ class LatencyProblem:
         )
 
     def cost_s(self, stages: tuple[ChainStage, ...]) -> float:
-        """Time of one pass along a chain and back to its starter."""
+        """Return the time of one pass along a chain and back to its starter."""
         starter, last = stages[0].device, stages[-1].device
         blocks_s = [
             float(time_s) for device, first, end in stages for time_s in self.block_s[device, first:end]
@@ -223,5 +223,5 @@ class LatencyProblem:
         return math.fsum([*blocks_s, *hops_s, *ends_s])
 
     def chain(self, stages: tuple[ChainStage, ...]) -> Chain:
-        """Name the cost of a layout."""
+        """Return the chain of these stages, with its cost."""
         return Chain(stages, self.cost_s(stages))

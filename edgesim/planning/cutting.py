@@ -1,7 +1,7 @@
-"""How a pipeline cuts a model's blocks among devices: what a partition is, and how one is found by its name.
+"""Interface and loader of partitions: rules that divide a model's blocks among the devices of a pipeline.
 
-A partition arrives through the entry point group ``edgesim.partitions``; edgesim's own stand in
-:mod:`edgesim.planning.partitions`, a file each.
+Partitions are loaded by name through the entry point group ``edgesim.partitions``. Those of edgesim are in
+:mod:`edgesim.planning.partitions`, one per file.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["PARTITIONS", "Cut", "Partition", "PartitionOption", "Task", "cut_by"
 
 
 class Task(Protocol):
-    """What is to be cut, and for which devices: the starter first, unless a partition may choose it.
+    """The model to cut and the devices to place it on: the starter first, unless the partition chooses it.
 
-    The starter holds the embedding, and the head unless that stands behind the last blocks.
+    The starter holds the embedding. It also holds the head, unless the device of the last blocks does.
     """
 
     @property
@@ -38,9 +38,9 @@ class Task(Protocol):
         ...
 
     def room(self) -> tuple[list[int], list[int]]:
-        """Return by device the bytes that embedding and head leave, and the most blocks that it can hold.
+        """Return, by device, the bytes left after embedding and head, and the most blocks that fit.
 
-        Caches of as many requests as are in flight are allowed for.
+        KV caches of as many requests as are in flight are included.
 
         Raises
         ------
@@ -50,29 +50,29 @@ class Task(Protocol):
         ...
 
     def latency(self) -> LatencyProblem:
-        """What each block and each hop takes of one typical request [s], with memories [bytes]."""
+        """Return the times of one typical request, by block and by hop [s], and the memories [bytes]."""
         ...
 
     def throughput(self) -> LatencyProblem:
-        """The same for many requests: how long each keeps devices and links busy [s]."""
+        """Return the time that many requests keep each device and link busy, per request [s]."""
         ...
 
     def message_s(self) -> FloatArray:
-        """By device, what a request's messages occupy of its processor [s]."""
+        """Return, by device, the processor time that one request's messages occupy [s]."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a model is cut.
+    """The division of a model into the stages of a pipeline.
 
     Attributes
     ----------
     stages
-        Index of a device and its number of blocks, in the order in which a token meets them; the first is
-        the starter's, which may have none.
+        Device index and number of blocks of each stage, in pipeline order. The first stage is the
+        starter's, which may have no blocks.
     remark
-        What a user should know of it, such as how far from the best it may be; empty if nothing.
+        Note for the user, such as the gap to the optimum; empty if there is none.
     """
 
     stages: tuple[tuple[int, int], ...]
@@ -80,23 +80,25 @@ class Cut:
 
     @classmethod
     def along(cls, counts: Sequence[int]) -> Self:
-        """Give every device, in the order of the task, its number of blocks."""
+        """Build a cut from the number of blocks of each device, in the order of the task's devices."""
         return cls(tuple(enumerate(counts)))
 
 
 class Partition:
-    """A way to cut a model into the stages of a pipeline. Subclasses take no arguments and keep no state.
+    """A rule that divides a model into the stages of a pipeline.
 
-    The first line of the docstring says in ``edgesim list partitions`` what it does.
+    Subclasses take no arguments and keep no state. ``edgesim list partitions`` prints the first line of the
+    docstring.
     """
 
     def cut(self, task: Task) -> Cut:
-        """Say which device holds how many blocks; the same task always gives the same cut.
+        """Return the number of blocks of each device; equal tasks give equal cuts.
 
         Raises
         ------
         PlacementError
-            If it cannot be done; say what was needed, what there is, and what to change.
+            If the model cannot be divided. The message states what is needed, what is available and what
+            to change.
         """
         raise NotImplementedError
 
@@ -106,10 +108,10 @@ def _check(kind: type[Partition]) -> None:
     try:
         kind()
     except Exception as error:
-        raise InputError(f"class {kind.__qualname__} cannot be made without arguments: {error}") from None
+        raise InputError(f"class {kind.__qualname__} cannot be created without arguments: {error}") from None
 
 
-_COUNTS = (int, np.int64, np.int32)  # no bools
+_COUNTS = (int, np.int64, np.int32)  # not bool
 
 PARTITIONS: EntryPointGroup[type[Partition]] = EntryPointGroup(
     "edgesim.partitions",
@@ -122,17 +124,17 @@ PARTITIONS: EntryPointGroup[type[Partition]] = EntryPointGroup(
     home="edgesim.planning.partitions",
     joint="-",
 )
-"""Partitions arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry point group of partitions, edgesim's own included."""
 
 
 def cut_by(name: str, task: Task) -> Cut:
-    """Cut by a partition of this name, and hold what it says against the task.
+    """Cut with the partition of this name, and check that the result covers the whole model.
 
     Raises
     ------
     PlacementError
-        If none has that name (the message names the nearest), it cannot be done, or the cut is none of the
-        whole model.
+        If no partition has this name (the message suggests the nearest), if the partition fails, or if its
+        cut does not cover the whole model.
     """
     partition = plugins.load(PARTITIONS, name)()
     try:
@@ -167,4 +169,4 @@ def _is_stage(stage: object) -> bool:
 
 
 PartitionOption = Annotated[Annotated[str, NameSchema(PARTITIONS)] | tuple[int, ...], EntryName(PARTITIONS)]
-"""A field of a strategy's options: the name of a partition that can be loaded, or each stage's blocks."""
+"""Field of a strategy's options: the name of a partition, or the number of blocks of each stage."""

@@ -13,20 +13,20 @@ __all__ = ["latency_edgeshard"]
 
 
 def latency_edgeshard(problem: LatencyProblem) -> Chain:
-    """Lay out a chain by the published dynamic programme, O(N M^2) for N blocks and M devices.
+    """Find a chain by the published dynamic programme, O(N M^2) for N blocks and M devices.
 
     ``DP(i, j) = min over k of DP(i-1, k) + hop(k, j) + compute(i, j)`` for block i on device j (Zhang et al.
     2024, arXiv 2405.14371), then the return to the source. One path is kept for each (i, j), and memory is
-    checked along that path. Two differences from `edgesim.planning.latency.latency` follow:
+    checked along that path. It differs from `edgesim.planning.latency.latency` in two ways:
 
-    - where memory binds, the chain may be slower than need be, or none may be found though one exists;
-    - a device may hold several runs (its memory counts them all), so where memory does not bind the chain
-      may also be faster than any whose devices hold one run each.
+    - where memory binds, the chain may be slower than necessary, or no chain may be found though one exists;
+    - a device may hold several ranges of blocks (its memory counts them all), so where memory does not bind
+      the chain may also be faster than any with one range per device.
 
     Raises
     ------
     PlacementError
-        The problem names no starter (the paper's source), or no kept path fits.
+        If the problem names no starter (the paper's source), or no kept path fits.
     """
     if problem.starter is None:
         raise PlacementError(
@@ -41,7 +41,7 @@ def latency_edgeshard(problem: LatencyProblem) -> Chain:
         raise PlacementError(
             "latency partition (EdgeShard): no path that the programme keeps fits: the model needs "
             f"{problem.needed_bytes} bytes, the devices have {int(problem.memory_bytes.sum())}; expected "
-            "room for every block: use the exact latency partition, which finds a chain wherever there is one"
+            "room for every block: use the exact latency partition, which finds a chain if there is one"
         )
     return problem.chain(_stages(best.devices, problem.starter))
 

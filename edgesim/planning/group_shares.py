@@ -1,4 +1,4 @@
-"""Shares of every block for a group that sums over the air: what fits, and what leaves the least error."""
+"""Tensor-parallel shares of least mean error for a group that sums over the air within an energy budget."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["check_budget", "half_joules", "least_error_shares"]
 Floats = NDArray[np.float64]
 
 _FAR_BLOCK = 1 << 40
-"""First coherence block that shares are chosen by: no run lasts so long, so that none is planned on its own
-channels."""
+"""First coherence block whose channels are drawn to choose shares: after the end of every simulation, so
+that no simulation is planned on the channels that it uses."""
 
 N_DRAWS = 200
 
 
 def half_joules(timing: Timing, shard: TensorShard, active_w: float, n_context: int) -> float:
-    """Energy that a device spends on the dearer half of a block, attention or MLP, for one more token."""
+    """Return the energy of one more token in the costlier half of a block, attention or MLP [J]."""
     own = ShardTiming(timing, shard)  # type: ignore[arg-type]
     halves = (Component.ATTENTION, Component.MLP)
     return active_w * max(
@@ -49,21 +49,21 @@ def least_error_shares(
     n_context: int,
     at_most: Floats,
 ) -> Floats:
-    """Shares with the least mean error over channels, where computing and sending share a budget.
+    """Return the shares with the least mean error over channels, where computing and sending share a budget.
 
-    The paper's stochastic successive convex approximation (:mod:`edgesim.planning.assignment`) for budgets of
-    one token's sum, over draws of the members' channels at the beginning of a run.
+    Uses the paper's stochastic successive convex approximation (:mod:`edgesim.planning.assignment`), with the
+    budget of one token's sum, over draws of the members' channels far after the end of any simulation.
 
     Parameters
     ----------
     timings, actives_w
-        Of each member: the model's times, and what it draws while it computes.
+        The model's times on each member, and the power that the member draws while it computes [W].
     budget_j
-        What each may spend on computing its part of one token's sum and on sending it.
+        Energy that each member may spend on computing its part of one token's sum and on sending it [J].
     n_context
-        Tokens in the cache; the longest costs most.
+        Tokens in the cache; the largest number costs most.
     at_most : [n_members]
-        Largest shares for reasons of their own, such as memory.
+        Largest share of each member by limits other than energy, such as memory.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def least_error_shares(
     antennas = {"n_receive": n_receive, "n_transmit": n_transmit, "n_streams": band.n_streams}
     if not has_mean_error("first-order", Rayleigh(), n_devices=len(members), **antennas):
         raise PlacementError(
-            f"shares 'ssca' have the least mean error, and with {band.n_streams} streams from {n_transmit} "
+            f"shares 'ssca' minimise the mean error, and with {band.n_streams} streams from {n_transmit} "
             f"to {n_receive} antennas it is infinite over Rayleigh and Rician fading; use fewer 'streams' or "
             "more 'antennas', or choose 'even' or 'compute'"
         )
@@ -98,7 +98,7 @@ def least_error_shares(
 
 
 def check_budget(member: str, spent_j: float, budget_j: float) -> None:
-    """Raise PlacementError if computing alone takes all of a member's budget."""
+    """Raise PlacementError if computing alone consumes a member's whole budget."""
     if spent_j >= budget_j:
         raise PlacementError(
             f"{member!r} spends {spent_j:.3g} J on computing its part of half a block, of a budget of "

@@ -1,28 +1,28 @@
 """The chain of least latency, with memory respected exactly.
 
-EdgeShard (Zhang et al. 2024, arXiv 2405.14371) minimises the sum of compute and hand-over times along a
-chain of devices by a dynamic programme over (block, device). What a device has already taken is not part
-of that state, so memory is only checked along the paths that the programme happens to keep: where memory
-binds it can miss the best chain, or any (see `edgesim.planning.edgeshard`, kept for comparison).
+EdgeShard (Zhang et al. 2024, arXiv 2405.14371) minimises the sum of compute and transfer times along a chain
+of devices by a dynamic programme over (block, device). Its state does not include the memory already used on
+a device, so memory is checked only along the paths that the programme keeps. Where memory binds, it can miss
+the best chain, or find none (see `edgesim.planning.edgeshard`, kept for comparison).
 
-The exact problem contains the shortest Hamiltonian path, so no fast algorithm serves its every case.
-`latency` is exact all the same, by best-first search over (blocks done, last device, devices used), with
-`edgesim.planning.lattice.Relaxation` as its lower bound. Devices alike in every respect are counted, not
-named, so twelve equal boards are no harder than two. A state is dropped if
+The exact problem contains the shortest Hamiltonian path, so no algorithm is fast in every case. `latency` is
+exact nevertheless, by best-first search over (blocks done, last device, devices used), with
+`edgesim.planning.lattice.Relaxation` as its lower bound. Identical devices are counted by class, so twelve
+equal boards are no harder than two. A state is dropped if
 
-- its bound reaches the best chain known (a beam search finds a good one first),
-- the unused devices could not hold the blocks that are left, or
+- its bound reaches the cost of the best chain known (a beam search finds a good one first),
+- the unused devices could not hold the remaining blocks, or
 - the same blocks, last device and devices used were reached at less cost.
 
-Dropping also those that have used more devices than another, and cost more, was tried: comparing them took
-longer than expanding them.
+Also dropping states that have used more devices than another and cost more was tried: the comparisons took
+longer than the expansions they saved.
 
 **Complexity.** The bound takes O(C N (N + C)) for N blocks and C classes of devices, once for each of some
 hundred price steps. The search visits the states whose bound lies below the optimum: hundreds or thousands
-for 20 devices and 80 blocks with room to spare, and for 15 that hold hardly more than the model; but
-exponentially many in the worst case, which 20 devices, no two alike, come to when memory is that tight.
-Past ``max_states`` it raises `PlacementError` with the best chain found and how far from the optimum that
-can be at most. What it returns is proved optimal, to within rounding.
+for 20 devices and 80 blocks with memory to spare, and for 15 devices that hold hardly more than the model. In
+the worst case they are exponentially many; 20 devices, all different, reach it when memory is that tight.
+Beyond ``max_states`` it raises `PlacementError` with the best chain found and an upper bound of its gap to
+the optimum. A returned chain is proved optimal, to within rounding.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from edgesim.planning.shortage import no_room
 
 __all__ = ["latency"]
 
-MAX_STATES = 500_000  # kept at once: some ten seconds, and a few hundred megabytes
+MAX_STATES = 500_000  # kept at once: takes some ten seconds and a few hundred megabytes
 BEAM_WIDTH = 32
 BEAM_STEPS = 24
 ROUNDING = 1e-12  # relative: chains closer than this count as equally good
@@ -50,12 +50,12 @@ ROUNDING = 1e-12  # relative: chains closer than this count as equally good
 def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
     """Find the chain of least latency among all that fit.
 
-    Without a starter every device is tried as one.
+    Without a starter, every device is tried as the starter.
 
     Raises
     ------
     PlacementError
-        No chain fits, or the search met its limit before it could prove a chain the best.
+        If no chain fits, or the search reaches ``max_states`` before it can prove a chain the best.
     """
     if problem.starter is None:
         starters = [group[0] for group in alike(problem, range(problem.n_devices))]
@@ -72,7 +72,7 @@ def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
 
 
 class _State(NamedTuple):
-    """A beginning of a chain. ``used`` has a bit per device, set from the low end of each class's field."""
+    """A partial chain. ``used`` has one bit per device, set from the low end of each class's bit field."""
 
     bound_s: float  # no completion costs less; for a complete chain, its cost
     done: int
@@ -84,7 +84,7 @@ class _State(NamedTuple):
 
 
 def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[ChainStage, ...] | None:
-    """Find the best chain from one starter, if there is one that costs less than ``below_s``."""
+    """Return the best chain from one starter, or None if none costs less than ``below_s``."""
     known = _beam(_Graph(rough, below_s), below_s) if math.isinf(below_s) else None
     relaxation = best_relaxation(rough, known.bound_s if known else below_s)
     if relaxation.bound_s >= _just_below(below_s):
@@ -97,7 +97,7 @@ def _best_chain(rough: Relaxation, below_s: float, max_states: int) -> tuple[Cha
 
 
 class _Graph:
-    """The states of one search and the ways between them."""
+    """States of one search and the transitions between them."""
 
     def __init__(self, relaxation: Relaxation, below_s: float) -> None:
         self.n_blocks = relaxation.lattice.n_blocks
@@ -114,7 +114,7 @@ class _Graph:
         self._steps = cache(self._list_steps)
 
     def starts(self, below_s: float) -> Iterator[_State]:
-        """Yield the states after the starter's run whose bound lies below a ceiling, least first."""
+        """Yield the states after the starter's blocks whose bound is below a ceiling, least bound first."""
         others = zip(self._capacity[1:], self._members[1:], strict=True)
         room = sum(capacity * len(group) for capacity, group in others)
         root = _State(0.0, 0, 0, 0, 0.0, room, None)
@@ -124,7 +124,7 @@ class _Graph:
                 yield state._replace(before=None)
 
     def expand(self, state: _State, below_s: float) -> Iterator[_State]:
-        """Yield the states one run further whose bound lies below a ceiling."""
+        """Yield the states one stage further whose bound is below a ceiling."""
         for step in self._steps(state.done, state.last):
             if state.bound_s + step.excess_s >= below_s:
                 return
@@ -143,7 +143,7 @@ class _Graph:
             return None
         bound_s = state.bound_s + step.excess_s
         if step.done == self.n_blocks:
-            # The refund for devices that stay unused was an allowance of the bound, not part of the cost.
+            # The refund for devices that stay unused belongs to the bound, not to the cost.
             bound_s += self._relaxation.refund_s - paid_s
         return _State(bound_s, step.done, step.to, used, paid_s, room, state)
 
@@ -151,7 +151,7 @@ class _Graph:
         return self._relaxation.steps(done, last, self._largest_excess_s)
 
     def stages(self, state: _State) -> tuple[ChainStage, ...]:
-        """Name the devices of a complete chain; which member of a class serves is all the same."""
+        """Return the stages of a complete chain; any unused member of a class may serve."""
         free = [list(group) for group in self._members]
         walk: list[_State] = []
         at: _State | None = state
@@ -166,7 +166,7 @@ class _Graph:
 
 
 def _beam(graph: _Graph, below_s: float) -> _State | None:
-    """Find a good chain quickly: from every number of blocks done, only the most promising states go on."""
+    """Find a good chain quickly by a beam search: expand the best states at each number of blocks done."""
     levels: list[dict[tuple[int, int], _State]] = [{} for _ in range(graph.n_blocks + 1)]
 
     def keep(state: _State) -> None:
@@ -184,7 +184,7 @@ def _beam(graph: _Graph, below_s: float) -> _State | None:
 
 
 def _best_first(graph: _Graph, known: _State | None, below_s: float, max_states: int) -> _State | None:
-    """Take states by least bound until none is left below the best chain known."""
+    """Expand states in order of their bound until none is below the cost of the best chain known."""
     best, ceiling_s = known, _just_below(known.bound_s if known else below_s)
     heap: list[tuple[float, int, int, _State]] = []
     order = count()
@@ -192,7 +192,7 @@ def _best_first(graph: _Graph, known: _State | None, below_s: float, max_states:
     arriving = graph.starts(ceiling_s)
     while True:
         for state in arriving:
-            if state.bound_s >= ceiling_s:  # the ceiling may have come down on the way
+            if state.bound_s >= ceiling_s:  # the ceiling may have fallen since the state was yielded
                 continue
             if state.done == graph.n_blocks:
                 best, ceiling_s = state, _just_below(state.bound_s)
@@ -200,7 +200,7 @@ def _best_first(graph: _Graph, known: _State | None, below_s: float, max_states:
             place = (state.done, state.last, state.used)
             if state.bound_s < reached.get(place, math.inf):
                 reached[place] = state.bound_s
-                # Of equal bounds the one with more blocks done comes first: it ends the search sooner.
+                # Of equal bounds, the one with more blocks done is expanded first: it ends the search sooner.
                 heapq.heappush(heap, (state.bound_s, -state.done, next(order), state))
         if not heap or heap[0][0] >= ceiling_s:
             return best

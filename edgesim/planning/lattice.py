@@ -1,4 +1,4 @@
-"""What the exact latency search walks on: classes of equal devices, runs that fit, and a lower bound."""
+"""State space of the exact latency search: classes of equal devices, times of block ranges, a lower bound."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["Lattice", "Relaxation", "Step", "alike", "best_relaxation"]
 
 N_PRICE_STEPS = 300
 PATIENCE = 20  # price steps without a better bound before the step is halved
-MOMENTUM = 0.7  # share of the last direction that is kept; without it tight fleets need ten times the steps
+MOMENTUM = 0.7  # fraction of the last direction kept; without it tight fleets need ten times the steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lattice:
-    """A latency problem seen from one starter, with devices that are alike in every respect as one class.
+    """A latency problem from one starter, with identical devices grouped into classes.
 
-    Class 0 is the starter alone: it stands at the head of the chain and nowhere else.
+    Class 0 is the starter alone. It is first in the chain and occurs nowhere else.
 
     Attributes
     ----------
     members : [n_classes]
-        The devices of each class.
+        Devices of each class.
     start_s
         Time before the first block.
     run_s : [n_classes, n_blocks + 1, n_blocks + 1]
-        Time of blocks ``[k, j)`` on a device of the class; ``inf`` where it has no room for them.
+        Time of blocks ``[k, j)`` on a device of the class; ``inf`` where they do not fit.
     hop_s : [n_classes, n_classes]
-        Time from a device of one class to another device of the other; ``inf`` where there is none.
+        Time from a device of one class to another device of the other; ``inf`` where there is no such device.
     end_s : [n_classes]
-        Time after the last block, had it run there.
+        Time after the last block, if a device of the class runs it.
     capacity : [n_classes]
-        The most blocks that one device can hold.
+        Most blocks that one device can hold.
     """
 
     members: tuple[tuple[int, ...], ...]
@@ -49,9 +49,9 @@ class Lattice:
 
     @classmethod
     def of(cls, problem: LatencyProblem, starter: int, apart: FloatArray | None = None) -> Lattice:
-        """Group the devices and tabulate what each class can hold, and in what time.
+        """Group the devices into classes, and tabulate each class's times and capacity.
 
-        Devices with different values of ``apart`` [n_devices] are not alike, whatever else they share.
+        Devices with different values of ``apart`` [n_devices] are never in one class.
         """
         others = [device for device in range(problem.n_devices) if device != starter]
         groups = alike(problem, others, starter)
@@ -81,7 +81,7 @@ class Lattice:
 
     @property
     def free(self) -> FloatArray:
-        """Return the prices at which every use of a device is free."""
+        """Prices of 0 for every class."""
         return np.zeros(len(self.members))
 
     @property
@@ -92,9 +92,9 @@ class Lattice:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One way on from a state: a run up to ``done`` blocks on a device of a class.
+    """A transition of the search: run the blocks up to ``done`` on a device of class ``to``.
 
-    ``excess_s`` is by how much the bound rises with it: 0 along a best walk of the relaxation.
+    ``excess_s`` is the increase of the bound; it is 0 along an optimal path of the relaxation.
     """
 
     excess_s: float
@@ -104,15 +104,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxation:
-    """The dynamic programme over (block, class) in which a device may serve again, at a price each time.
+    """The dynamic programme over (block, class) in which a device may be used repeatedly, at a price per use.
 
-    With a price ``p_d >= 0`` on every use of a device of class d, what a chain still costs after k blocks,
-    the last on class c, is at least
+    With a price ``p_d >= 0`` on every use of a device of class d, the remaining cost of a chain after k
+    blocks, the last on class c, is at least
 
         rest_s[k, c] - sum over classes d of p_d * (devices of class d still unused)
 
-    for every choice of prices: a Lagrangian relaxation of "each device holds one run". The bound never falls
-    along a chain. At prices 0 it is EdgeShard's programme with runs that fit.
+    for every choice of prices. This is a Lagrangian relaxation of "each device holds one range". The bound
+    never falls along a chain. At prices 0 it is EdgeShard's programme restricted to ranges that fit.
     """
 
     lattice: Lattice
@@ -121,7 +121,7 @@ class Relaxation:
 
     @classmethod
     def at(cls, lattice: Lattice, price_s: FloatArray) -> Relaxation:
-        """Solve it, from the last block to the first: O(C N (N + C)) for N blocks and C classes."""
+        """Solve the programme backwards from the last block: O(C N (N + C)) for N blocks and C classes."""
         n = lattice.n_blocks
         rest_s = np.full((n + 1, len(price_s)), math.inf)
         rest_s[n] = lattice.end_s
@@ -132,7 +132,7 @@ class Relaxation:
 
     @property
     def refund_s(self) -> float:
-        """Prices of all devices, each paid once: what the bound starts by giving back."""
+        """Sum of the prices of all devices, each used once; the bound starts by subtracting it."""
         return float(sum(p * len(group) for p, group in zip(self.price_s, self.lattice.members, strict=True)))
 
     @property
@@ -141,13 +141,13 @@ class Relaxation:
         return min((step.excess_s for step in self.starts()), default=math.inf)
 
     def starts(self) -> list[Step]:
-        """Return the runs that the starter can open with; ``excess_s`` is the whole bound."""
+        """Return the starter's possible block ranges; ``excess_s`` is the bound of the whole chain."""
         lattice = self.lattice
         bound_s = lattice.start_s + lattice.run_s[0, 0] + self.rest_s[:, 0] - self.refund_s
         return [Step(float(bound_s[j]), 0, int(j)) for j in np.argsort(bound_s) if bound_s[j] < math.inf]
 
     def steps(self, done: int, last: int, below_s: float) -> list[Step]:
-        """Return the ways on from a state that raise the bound by less than ``below_s``, least first."""
+        """Return the transitions that raise the bound by less than ``below_s``, smallest increase first."""
         lattice = self.lattice
         run_s, rest_s = lattice.run_s[:, done, done + 1 :], self.rest_s[done + 1 :].T
         entry_s = lattice.hop_s[last] + self.price_s - self.rest_s[done, last]
@@ -160,7 +160,7 @@ class Relaxation:
         return [listed[i] for i in order]
 
     def uses(self) -> npt.NDArray[np.int64]:
-        """Count how often a best walk uses each class; more often than it has devices calls for a price."""
+        """Return how often an optimal path uses each class; more uses than devices call for a price."""
         uses = np.zeros(len(self.price_s), dtype=np.int64)
         step: Step | None = self.starts()[0]
         while step is not None:
@@ -179,18 +179,18 @@ class Relaxation:
 
 
 def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
-    """Raise the bound by subgradient steps on the prices, of Polyak's length towards ``target_s``.
+    """Raise the bound by subgradient steps on the prices, with Polyak's step length towards ``target_s``.
 
-    The target is the latency of a known chain; where none is known, a tenth above the best bound so far.
+    The target is the latency of a known chain. If none is known, it is 10 % above the best bound so far.
     """
     lattice, best, current = rough.lattice, rough, rough
     sizes = np.array([len(group) for group in lattice.members])
     bound_s, stride, n_idle, direction = best.bound_s, 1.0, 0, np.zeros(len(sizes))
     for _ in range(N_PRICE_STEPS):
         surplus = (current.uses() - sizes).astype(np.float64) if bound_s < target_s else np.zeros(len(sizes))
-        surplus[0] = 0.0  # the starter stands at the head only: it needs no price
+        surplus[0] = 0.0  # the starter occurs only at the head of the chain: it needs no price
         if not _upwards(surplus, current.price_s).any():
-            break  # the target is met, or the bound is as high as prices can raise it
+            break  # the target is reached, or prices cannot raise the bound further
         direction = _upwards(surplus + MOMENTUM * direction, current.price_s)
         aim_s = target_s if target_s < math.inf else 1.1 * bound_s
         length = stride * (aim_s - current.bound_s) / max(float(direction @ direction), 1.0)
@@ -205,18 +205,18 @@ def best_relaxation(rough: Relaxation, target_s: float) -> Relaxation:
 
 
 def _upwards(direction: FloatArray, price_s: FloatArray) -> FloatArray:
-    """Drop what would make a price negative."""
+    """Drop the components that would make a price negative."""
     return np.where((price_s == 0) & (direction < 0), 0.0, direction)
 
 
 def alike(
     problem: LatencyProblem, devices: Iterable[int], starter: int | None = None
 ) -> list[tuple[int, ...]]:
-    """Group devices whose exchange would change nothing: same times, same room, same hops to all others.
+    """Group devices that can be exchanged without effect: same times, same room, same hops to all others.
 
-    Where another device is the starter, what they would cost in its place does not matter.
-    Exchangeability is transitive (if i and j can be swapped, and j and k, so can i and k), so comparing
-    with one member of each group is enough.
+    If ``starter`` is given, the times that the devices would take as starter are ignored.
+    Exchangeability is transitive (if i and j can be swapped, and j and k, so can i and k), so each device is
+    compared with only one member of each group.
     """
     groups: list[list[int]] = []
     for device in devices:
@@ -253,7 +253,7 @@ def _hop_s(problem: LatencyProblem, members: Sequence[tuple[int, ...]]) -> Float
     for index, group in enumerate(members):
         if len(group) == 1:
             hop_s[index, index] = math.inf
-    hop_s[:, 0] = math.inf  # nobody hands on to the starter before the end
+    hop_s[:, 0] = math.inf  # no device sends to the starter before the end
     return hop_s
 
 

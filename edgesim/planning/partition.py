@@ -1,4 +1,4 @@
-"""How many blocks each stage of a pipeline holds, when nothing is known but the number of stages.
+"""Numbers of blocks by pipeline stage, from the number of blocks and stages alone.
 
 Where times, links and memories are known, see `edgesim.planning.latency`.
 """
@@ -28,20 +28,20 @@ MDI_STARTER_BLOCKS: Mapping[int, Mapping[int, int]] = MappingProxyType(
 )
 """Blocks on the starter by number of blocks, then of stages, as in MDI-LLM's `src/sub/config.py`.
 
-Macario et al. 2025 (arXiv 2505.18164). What is left is shared equally by the secondaries.
+Macario et al. 2025 (arXiv 2505.18164). The secondaries share the remaining blocks equally.
 """
 
 MDI_STARTER_LOAD_BLOCKS = 3.5
-"""What embedding, final norm, head and sampling weigh on the starter, in blocks, beyond the table.
+"""Load of embedding, final norm, head and sampling on the starter, in blocks, for pairs not in the table.
 
-The secondary's surplus over the starter in the table lies between 1 and 6 blocks. Of all weights in
-steps of a quarter block this one meets most entries: 14 of the 22, 21 within one block (the exception
-is 24 blocks on 3 stages, which it gives 6 on the starter where the table has 4).
+In the table a secondary has between 1 and 6 blocks more than the starter. Of all loads in steps of a quarter
+block this one reproduces most entries: 14 of the 22, and 21 within one block (the exception is 24 blocks on
+3 stages: 6 on the starter instead of the table's 4).
 """
 
 
 def even(n_blocks: int, n_stages: int) -> tuple[int, ...]:
-    """Share blocks equally; where they do not divide, the first stages hold one more.
+    """Divide blocks equally; with a remainder, the first stages hold one more.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def even(n_blocks: int, n_stages: int) -> tuple[int, ...]:
 
 
 def mdi(n_blocks: int, n_stages: int) -> tuple[int, ...]:
-    """Share blocks as MDI-LLM does: the starter, which also holds embedding and head, takes fewer.
+    """Divide blocks as MDI-LLM does: the starter, which also holds embedding and head, takes fewer.
 
-    Published pairs follow the published table to the letter. Its code refuses any other; here they follow
-    the rule behind it: with the starter's extra load worth ``w`` blocks, every stage carries
+    Pairs in the published table follow it exactly. MDI-LLM's code rejects all others; here they follow the
+    rule behind the table: with an extra load of ``w`` blocks on the starter, every stage carries
     ``(n_blocks + w) / n_stages``, so the starter takes ``round((n_blocks + w) / n_stages - w)`` blocks, but
-    at least one, and the secondaries share the rest equally up to one block.
+    at least one, and the secondaries share the rest equally to within one block.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def mdi(n_blocks: int, n_stages: int) -> tuple[int, ...]:
 
 def _starter_by_rule(n_blocks: int, n_stages: int) -> int:
     balanced = (n_blocks + MDI_STARTER_LOAD_BLOCKS) / n_stages - MDI_STARTER_LOAD_BLOCKS
-    # Halves go up, not to even: the choice must not alternate with the number of blocks.
+    # Halves round up, not to even, so that the choice does not alternate with the number of blocks.
     return max(1, math.floor(balanced + 0.5))
 
 

@@ -1,4 +1,4 @@
-"""Blocks in proportion to free memory, as exo deals them out, with memory respected exactly."""
+"""Blocks in proportion to free memory, as in exo's default partition, with memory respected exactly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["proportional"]
 
 
 def proportional(n_blocks: int, free_bytes: Sequence[int], most_blocks: Sequence[int]) -> tuple[int, ...]:
-    """Share blocks in proportion to free memory, as nearly as whole blocks and their room allow.
+    """Return numbers of blocks in proportion to free memory, as nearly as whole blocks and memory allow.
 
     exo's default partition (github.com/exo-explore/exo, ``RingMemoryWeightedPartitioningStrategy``) gives
-    every device a share of the layers that equals its share of the memory, and rounds the borders down, so
-    that a device can be given more than it holds. Here the counts are those that come nearest to the shares
-    (least sum of squares) among all that fit: a separable convex problem, which adding one block at a time,
-    always to the device that is furthest below its share and not yet full, solves exactly (Fox 1966,
+    every device a share of the layers equal to its share of the memory, and rounds the borders down, so a
+    device can be given more than it has room for. Here the counts are the nearest to those shares (least sum
+    of squares) among all that fit. This separable convex problem is solved exactly by adding one block at a
+    time, always to the device furthest below its share that is not yet full (Fox 1966,
     doi:10.1287/mnsc.13.3.210). Ties go to the device named first.
 
     Parameters
@@ -24,9 +24,9 @@ def proportional(n_blocks: int, free_bytes: Sequence[int], most_blocks: Sequence
     n_blocks
         Blocks to place.
     free_bytes : [n_devices]
-        Memory that is left for blocks and their caches on each device.
+        Memory available on each device for blocks and their caches.
     most_blocks : [n_devices]
-        The most blocks that each device can hold.
+        Most blocks that each device can hold.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def proportional(n_blocks: int, free_bytes: Sequence[int], most_blocks: Sequence
     total_bytes = sum(max(0, n_bytes) for n_bytes in free_bytes)
     counts = [0] * len(most_blocks)
     for _ in range(n_blocks):
-        # Below its share by n_blocks * free / total - count, here times the total: whole numbers throughout.
+        # The deficit n_blocks * free / total - count, multiplied by the total to stay in integers.
         open_ = [device for device, count in enumerate(counts) if count < most_blocks[device]]
         furthest = max(open_, key=lambda d: n_blocks * max(0, free_bytes[d]) - counts[d] * total_bytes)
         counts[furthest] += 1

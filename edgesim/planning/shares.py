@@ -1,4 +1,4 @@
-"""Shares of a model for the devices of a group: limits, what fits them, and the two simple assignments."""
+"""Shares of a model for a group's devices: upper limits, projection onto them, and two simple assignments."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["compute_proportional", "even", "nearest_shares", "share_limits"]
 Floats = NDArray[np.float64]
 
 ROUNDING = 1e-12
-"""By how much limits may fall short of the whole model: rounding of their sum."""
+"""Amount by which the limits' sum may fall short of 1, to allow for rounding."""
 
 
 def share_limits(n_devices: int, *constraints: tuple[Sequence[float], Sequence[float]]) -> Floats:
-    """The largest share that each device can hold under all constraints, between 0 and 1.
+    """Return the largest share that each device can hold under all constraints, between 0 and 1.
 
     Parameters
     ----------
     n_devices
-        How many devices there are.
+        Number of devices.
     *constraints
         Pairs of (room, cost), each [n_devices], in any one unit: what a device has, and what the whole model
-        would take of it. Bytes of memory free and of weights with their cache; joules to spend and joules per
-        layer; a deadline and the seconds of a pass. What does not shrink with the share is to be taken from
-        the room beforehand. A cost of 0 is no constraint.
+        takes. Examples: bytes of free memory, and of weights with their cache; joules of budget, and joules
+        per layer; a deadline, and the seconds of a pass. Subtract what does not shrink with the share from
+        the room in advance. A cost of 0 is no constraint.
     """
     limits = np.ones(n_devices)
     for room, cost in constraints:
@@ -45,16 +45,16 @@ def share_limits(n_devices: int, *constraints: tuple[Sequence[float], Sequence[f
 
 
 def nearest_shares(wanted: Floats, at_most: Floats) -> Floats:
-    """The shares nearest to the wanted ones (least squares) that fit: 0 to ``at_most``, and 1 together.
+    """Return the shares nearest to the wanted ones (least squares) from 0 to ``at_most`` that sum to 1.
 
-    The projection onto a simplex with upper bounds: all wanted shares are shifted by one number and cut off
-    at their bounds. The number is the root of a falling, piecewise linear function, found between its
-    breakpoints without iteration.
+    This is the projection onto a simplex with upper bounds: all wanted shares are shifted by one number and
+    clipped to their bounds. The shift is the root of a decreasing, piecewise linear function, found between
+    its breakpoints without iteration.
 
     Raises
     ------
     PlacementError
-        If the limits together are below the whole model.
+        If the limits sum to less than 1.
     """
     if not (np.isfinite(wanted).all() and np.isfinite(at_most).all() and (at_most >= 0).all()):
         raise InputError(
@@ -78,12 +78,12 @@ def nearest_shares(wanted: Floats, at_most: Floats) -> Floats:
 
 
 def even(at_most: Floats) -> Floats:
-    """The same share for every device, or the nearest to it that fits."""
+    """Return equal shares, or the nearest to them within the limits."""
     return nearest_shares(np.full(len(at_most), 1.0 / len(at_most)), at_most)
 
 
 def compute_proportional(speeds: Sequence[float], at_most: Floats) -> Floats:
-    """Shares in proportion to speed, so that all devices are done at once, or the nearest that fit.
+    """Return shares in proportion to speed, so that all devices finish at once, or the nearest that fit.
 
     Parameters
     ----------
@@ -96,6 +96,6 @@ def compute_proportional(speeds: Sequence[float], at_most: Floats) -> Floats:
     if rates.shape != at_most.shape or not np.all(rates >= 0) or not 0 < rates.sum() < np.inf:
         raise InputError(
             f"shares: speeds {', '.join(f'{rate:g}' for rate in rates)} for {len(at_most)} devices; expected "
-            "one per device, none below 0, and one above"
+            "one per device, none below 0, and at least one above 0"
         )
     return nearest_shares(rates / rates.sum(), at_most)

@@ -1,4 +1,4 @@
-"""What to tell where no chain of devices has room for a model."""
+"""Error message for a model that fits on no chain of devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["no_room"]
 
 
 def no_room(problem: LatencyProblem, partition: str) -> str:
-    """Say why a partition found no chain: the starter is too small, or all devices together are."""
+    """Return why no chain fits: the starter is too small, or all devices together are."""
     starters = range(problem.n_devices) if problem.starter is None else [problem.starter]
     ends_bytes = problem.embedding_bytes + (problem.head_bytes if problem.head_at == "starter" else 0)
     least_bytes = ends_bytes + (int(problem.block_bytes[0]) if problem.first_block_at_starter else 0)
@@ -21,14 +21,14 @@ def no_room(problem: LatencyProblem, partition: str) -> str:
             "larger starter, or a smaller dtype"
         )
     lattices = [Lattice.of(problem, starter) for starter in starters]
-    n_held = max(
-        sum(held * len(group) for held, group in zip(lattice.capacity, lattice.members, strict=True))
+    n_most = max(
+        sum(most * len(group) for most, group in zip(lattice.capacity, lattice.members, strict=True))
         for lattice in lattices
     )
     return (
         f"{partition} partition: no chain of devices fits: the model needs {_gb(problem.needed_bytes)}, the "
         f"{problem.n_devices} devices have room for {_gb(int(problem.memory_bytes.sum()))} in all, and in "
-        f"whole blocks for at most {n_held} of the {problem.n_blocks}; expected room for every block, on "
+        f"whole blocks for at most {n_most} of the {problem.n_blocks}; expected room for every block, on "
         "devices with a route between them: add devices or memory, use a smaller dtype, or admit fewer "
         "requests at once"
     )

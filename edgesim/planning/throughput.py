@@ -1,20 +1,21 @@
-"""The chain of the highest throughput: the one whose slowest part is fastest, with memory respected exactly.
+"""The chain of highest throughput, whose slowest stage or hop is fastest, with memory respected exactly.
 
 EdgeShard (Zhang et al. 2024, arXiv 2405.14371) minimises the bottleneck of a pipeline that is kept full, by
 a dynamic programme over (blocks done i, set of devices used S, last device k)::
 
     g(m, S + {j}, j) = min over i < m, k in S of max{ g(i, S, k), hop(k, j), stage(j, i..m) }
 
-Memory is part of ``stage``: a run that does not fit takes for ever, so the programme is exact in memory, too,
-which its sibling for latency is not. Its O(N^2 2^M M^2) for N blocks and M devices is tamed in three ways:
-devices alike in every respect are counted, not named (twelve equal boards have 13 sets, not 4096); states
-that cannot lead below the best chain known are dropped; and that chain comes from a beam search first.
+A block range that does not fit has an infinite ``stage`` time, so this programme, unlike EdgeShard's for
+latency, is exact in memory too. Three measures reduce its O(N^2 2^M M^2) for N blocks and M devices:
+identical devices are counted by class (twelve equal boards have 13 sets, not 4096); states that cannot lead
+below the best chain known are dropped; and a beam search finds that chain first.
 
-Where the programme would take more than ``max_steps`` all the same, the beam's chain is returned with a lower
-bound on every chain's bottleneck, proved by two relaxations: devices may serve more than once (a dynamic
-programme over (block, class)), and the order of the devices, its hops and the places of their runs do not
-matter (the smallest bottleneck within which the longest runs of all devices add up to the model). Without
-unlike links and unlike blocks the second is usually met, and the beam's chain proved the best at once.
+If the programme would still take more than ``max_steps``, the beam's chain is returned with a lower bound on
+every chain's bottleneck, proved by two relaxations. In the first, devices may be used repeatedly (a dynamic
+programme over (block, class)). The second ignores the order of the devices, its hops and the positions of
+their ranges (the smallest bottleneck within which the longest ranges of all devices add up to the model). If
+links are alike and blocks are alike, the beam's chain usually meets the second bound and is proved the best
+at once.
 """
 
 from __future__ import annotations
@@ -34,26 +35,26 @@ from edgesim.planning.shortage import no_room
 
 __all__ = ["Bottleneck", "bottleneck_s", "throughput"]
 
-MAX_STEPS = 200_000  # some seconds
+MAX_STEPS = 200_000  # takes some seconds
 BEAM_WIDTH = 48
 ROUNDING = 1e-12  # relative: bottlenecks closer than this count as equal
 
 Used: TypeAlias = tuple[int, ...]
-"""Devices used of each class."""
+"""Number of devices used of each class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """A chain, the time of its slowest part, and how low any chain's could be at best.
+    """A chain, its bottleneck, and a lower bound of every chain's bottleneck.
 
     Attributes
     ----------
     stages
-        Devices and their runs, in the order in which an activation walks them.
+        Devices and their blocks, in the order in which an activation traverses them.
     bottleneck_s
-        Time that the slowest stage or hop takes for one request: throughput is its inverse.
+        Time that the slowest stage or hop takes for one request; throughput is its inverse.
     bound_s
-        No chain's bottleneck is below this; equal to ``bottleneck_s`` where the chain is proved the best.
+        Lower bound of every chain's bottleneck; equal to ``bottleneck_s`` if the chain is proved the best.
     """
 
     stages: tuple[ChainStage, ...]
@@ -62,17 +63,17 @@ class Bottleneck:
 
     @property
     def is_proved(self) -> bool:
-        """Whether no chain has a higher throughput."""
+        """Whether the chain is proved to have the highest throughput."""
         return self.bound_s >= self.bottleneck_s * (1 - ROUNDING)
 
     @property
     def gap(self) -> float:
-        """By which part of the bound the bottleneck may exceed the optimum, at most."""
+        """Upper bound of the bottleneck's excess over the optimum, as a fraction of ``bound_s``."""
         return self.bottleneck_s / self.bound_s - 1 if self.bound_s > 0 else math.inf
 
 
 def bottleneck_s(problem: LatencyProblem, message_s: FloatArray, stages: tuple[ChainStage, ...]) -> float:
-    """Time of a chain's slowest stage or hop; see :func:`throughput` for the arguments."""
+    """Return the time of a chain's slowest stage or hop; :func:`throughput` describes the arguments."""
     starter = stages[0].device
     worst_s, before = 0.0, None
     for device, first, last in stages:
@@ -96,17 +97,18 @@ def throughput(
     Parameters
     ----------
     problem
-        As for latency, but ``hop_s`` is how long a request's messages occupy what they pass: the slowest link
-        on the way. Propagation delay does not occupy a link. Without a starter every device is tried as one.
+        As for latency, except that ``hop_s`` is the time that a request's messages occupy the slowest link on
+        the way. Propagation delay does not occupy a link. Without a starter, every device is tried as one.
     message_s : [n_devices]
-        What the messages of a chain of several devices occupy of the device itself, beside its blocks.
+        Time that the messages of a chain of several devices occupy the device itself, in addition to its
+        blocks.
     max_steps
         Transitions of the programme after which the beam's chain is returned with its bound.
 
     Raises
     ------
     PlacementError
-        No chain fits, or neither the beam nor ``max_steps`` of the programme found one.
+        If no chain fits, or neither the beam nor ``max_steps`` of the programme found one.
 
     Not modelled: links that several hops of one chain share; a device that several chains share.
     """
@@ -138,15 +140,15 @@ def throughput(
         if steps_left <= 0:
             raise PlacementError(
                 f"throughput partition: {max_steps} steps of the programme found no chain that fits, and "
-                "could not show that there is none; expected fewer devices that differ, or more memory: give "
-                "the partition as an explicit list, leave devices out, or choose another partition"
+                "could not prove that there is none; expected fewer devices that differ, or more memory: "
+                "give the partition as an explicit list, leave devices out, or choose another partition"
             )
         raise PlacementError(no_room(problem, "throughput"))
     return Bottleneck(best, best_s, min(bound_s, best_s))
 
 
 class _Reached(NamedTuple):
-    """Bottleneck of the best beginning of a chain for each number of blocks done, and where it came from."""
+    """Bottleneck of the best partial chain for each number of blocks done, and the state that precedes it."""
 
     worst_s: FloatArray  # [n_blocks + 1]
     from_done: IntArray  # [n_blocks + 1]
@@ -155,7 +157,7 @@ class _Reached(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Graph:
-    """The programme from one starter.
+    """The dynamic programme from one starter.
 
     Attributes
     ----------
@@ -167,9 +169,9 @@ class _Graph:
     alone_s
         Bottleneck of the starter alone.
     bound_s
-        No chain's bottleneck is below this.
+        Lower bound of every chain's bottleneck.
     rest_s : [n_blocks + 1, n_classes]
-        No end of a chain from here has a smaller bottleneck.
+        Lower bound of the bottleneck of the rest of a chain, by blocks done and last class.
     """
 
     lattice: Lattice
@@ -197,7 +199,7 @@ class _Graph:
         return cls(lattice, stage_s, back_s, alone_s, rest_s, bound_s)
 
     def chain(self, walk: list[tuple[int, int]]) -> tuple[ChainStage, ...]:
-        """Name the devices of a walk of (class, blocks done); which member of a class serves is no matter."""
+        """Return the stages of a walk of (class, blocks done); members of a class are interchangeable."""
         free = [list(group) for group in self.lattice.members]
         firsts = [0, *(done for _, done in walk)]
         return tuple(
@@ -207,7 +209,7 @@ class _Graph:
     # --- the beam --------------------------------------------------------------------------------
 
     def beam(self, below_s: float) -> tuple[ChainStage, ...] | None:
-        """Find a good chain: halve the bottlenecks that occur, and fill devices up to each."""
+        """Find a good chain by bisection over the bottlenecks that occur, filling devices up to each."""
         n = self.lattice.n_blocks
         found: tuple[ChainStage, ...] | None = None
         if self.alone_s < _just_below(below_s):
@@ -227,15 +229,15 @@ class _Graph:
         return found
 
     def _fill(self, within_s: float) -> list[tuple[int, int]] | None:
-        """Chain devices whose runs are as long as a bottleneck allows; the most promising beginnings only."""
+        """Build a chain whose ranges are as long as a bottleneck allows, keeping the best partial chains."""
         n, sizes = self.lattice.n_blocks, [len(group) for group in self.lattice.members]
         fits = self.stage_s <= within_s
-        # The furthest that a run from each block gets; -1 where none does.
+        # The furthest end of a range from each block; -1 where no range fits.
         ends = np.where(fits.any(axis=2), n - fits[:, :, ::-1].argmax(axis=2), -1).tolist()
         hops = (self.lattice.hop_s <= within_s).tolist()
         back = (self.back_s <= within_s).tolist()
         start = ends[0][0]
-        if start < 0 or start == n:  # a full starter alone is another case: it sends no messages
+        if start < 0 or start == n:  # the starter alone is a separate case: it sends no messages
             start = min(start, n - 1)
             if start < 0 or not fits[0, 0, start]:
                 return None
@@ -262,7 +264,7 @@ class _Graph:
     # --- the programme ---------------------------------------------------------------------------
 
     def programme(self, below_s: float, max_steps: int) -> tuple[tuple[ChainStage, ...] | None, int, bool]:
-        """Find the best chain below a bottleneck: it or none, steps taken, whether that is proved."""
+        """Find the best chain below a bottleneck: the chain or None, steps taken, whether this is proved."""
         n, n_classes = self.lattice.n_blocks, len(self.lattice.members)
         none = (0,) * n_classes
         opening = self._prune(self.stage_s[0, 0].copy(), 0, below_s)
@@ -301,7 +303,7 @@ class _Graph:
     def _merged(
         self, known: _Reached | None, before: _Reached, last: int, to: int, hop_s: float, below_s: float
     ) -> _Reached:
-        """Add the ways that lead over one state to what is known of the next."""
+        """Merge the transitions from one state into what is known of the next state."""
         worst_s = np.maximum(np.maximum(before.worst_s, hop_s)[:, None], self.stage_s[to])
         from_done = worst_s.argmin(axis=0)
         reached_s = self._prune(worst_s[from_done, np.arange(len(from_done))], to, below_s)
@@ -316,7 +318,7 @@ class _Graph:
         )
 
     def _prune(self, worst_s: FloatArray, last: int, below_s: float) -> FloatArray:
-        """Drop what cannot end below a bottleneck."""
+        """Drop the entries that cannot lead to a complete chain below a bottleneck."""
         worst_s[np.maximum(worst_s, self.rest_s[:, last]) >= _just_below(below_s)] = math.inf
         return worst_s
 
@@ -326,7 +328,7 @@ class _Graph:
     def _walk(
         self, levels: list[dict[tuple[Used, int], _Reached]], best: tuple[int, tuple[Used, int]] | None
     ) -> tuple[ChainStage, ...] | None:
-        """Follow a chain back to its starter."""
+        """Trace a chain back to its starter."""
         if best is None:
             return None
         level, (used, to) = best
@@ -342,7 +344,7 @@ class _Graph:
 
 
 def _rest_s(lattice: Lattice, stage_s: FloatArray, back_s: FloatArray) -> FloatArray:
-    """Least bottleneck from each (blocks done, last class) to the end if devices may serve repeatedly."""
+    """Return the least bottleneck from each (blocks done, last class) to the end, with devices reusable."""
     n = lattice.n_blocks
     rest_s = np.full((n + 1, len(lattice.members)), math.inf)
     rest_s[n] = back_s
@@ -353,9 +355,9 @@ def _rest_s(lattice: Lattice, stage_s: FloatArray, back_s: FloatArray) -> FloatA
 
 
 def _least_that_adds_up_s(lattice: Lattice, stage_s: FloatArray) -> float:
-    """Least bottleneck within which the longest runs of all devices, each on its own, add up to the model."""
+    """Return the least bottleneck at which the longest ranges of all devices add up to the whole model."""
     n = lattice.n_blocks
-    quickest_s = np.full((len(lattice.members), n + 1), math.inf)  # by class and length of the run
+    quickest_s = np.full((len(lattice.members), n + 1), math.inf)  # by class and length of the range
     for length in range(n + 1):
         quickest_s[:, length] = np.diagonal(stage_s, offset=length, axis1=1, axis2=2).min(axis=1)
     quickest_s[1:, 0] = 0.0  # a device may be left out

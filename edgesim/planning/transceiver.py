@@ -1,14 +1,14 @@
 """Transceiver designs for sums over the air, by name.
 
 ==============  ===================================================================================
-name            how the station's combiner is found
+name            method that finds the station's combiner
 ==============  ===================================================================================
-``first-order``  descent on the smoothed worst device, from the block before (a few milliseconds)
+``first-order``  descent on the smoothed worst device, from the previous block's combiner (a few milliseconds)
 ``sdr``          semidefinite relaxation and Gaussian randomisation, as published; needs CVXPY
 ``subspace``     leading singular vectors of all channels side by side, closed form
 ==============  ===================================================================================
 
-What none of them can beat: :func:`lower_bound`.
+A lower bound of the error of all of them: :func:`lower_bound`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 DesignerName = Literal["first-order", "sdr", "subspace"]
-"""Names that users choose by."""
+"""Names of the designs, as users write them."""
 
 DESIGNERS: Mapping[str, Designer] = MappingProxyType(
     {"first-order": first_order, "sdr": sdr, "subspace": leading_subspace}
@@ -50,7 +50,7 @@ assert set(DESIGNERS) == set(get_args(DesignerName))
 
 
 def designer(name: str) -> Designer:
-    """The design of a name; InputError if there is none of that name."""
+    """Return the design of this name; raise InputError if there is none."""
     try:
         return DESIGNERS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Lower bounds of the mean squared error that need no trust in a solver.
+"""Certified lower bounds of the mean squared error, valid however inaccurate the solver is.
 
 With ``Y_n = H_n^H X H_n`` the relaxed problem (:func:`edgesim.planning.transceiver_sdp.lower_bound`) is
 
@@ -13,8 +13,8 @@ For any matrix Q >= 0 and number l > 0, ``l tr(Y^-1) >= 2 sqrt(l) tr(Q^1/2) - tr
 
     max sum_n tr(Q_n^1/2)^2 / budget_n   subject to   sum_n H_n Q_n H_n^H <= I,   Q_n >= 0
 
-and any Q_n, divided by the largest eigenvalue of that sum, give a lower bound of alpha: a certificate that
-is checked with one eigenvalue decomposition. For one device ``Q = (H^H H)^-1`` is optimal, and the bound
+Any Q_n, divided by the largest eigenvalue of that sum, therefore give a lower bound of alpha: a certificate
+that one eigenvalue decomposition checks. For one device ``Q = (H^H H)^-1`` is optimal, and the bound is
 ``(sum of 1 / singular values of H)^2 / budget``.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["certificate", "certified_alpha"]
 
 
 def certificate(gram: Matrices, channels: Matrices, weights: Floats) -> Matrices:
-    """The Q_n that belong to a solution of the relaxed problem: ``weight_n Y_n^-2``.
+    """Return the Q_n that correspond to a solution of the relaxed problem: ``weight_n Y_n^-2``.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def certificate(gram: Matrices, channels: Matrices, weights: Floats) -> Matrices
 
 
 def certified_alpha(certificates: Matrices, channels: Matrices, budgets: Floats) -> float:
-    """Lower bound of alpha over all combiners of n_transmit columns, from any Q_n >= 0.
+    """Return a lower bound of alpha over all combiners of n_transmit columns, from any Q_n >= 0.
 
-    Negative eigenvalues of a Q_n are cut off first, so that what comes back is a bound whatever goes in.
+    Negative eigenvalues of a Q_n are set to 0 first, so the result is a valid bound for any input.
     """
     hermitian = 0.5 * (certificates + certificates.conj().swapaxes(1, 2))
     eigenvalues, vectors = np.linalg.eigh(hermitian)

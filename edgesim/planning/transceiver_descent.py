@@ -1,4 +1,4 @@
-"""Transceivers by a first-order method, quick enough to run in every coherence block.
+"""Transceiver design by a first-order method, fast enough to run in every coherence block.
 
 The mean squared error of a direction G is the noise power times
 
@@ -6,10 +6,10 @@ The mean squared error of a direction G is the noise power times
 
     F(G) = tr(G G^H) max_n f_n(G),    f_n(G) = tr[(G^H H_n H_n^H G)^-1] / budget_n
 
-which does not change with the power of G, so that ``tr(G G^H) = 1`` is a matter of scaling at the end and
-not a constraint. The maximum is smoothed, in logarithms, to ``(1/b) log sum_n f_n^b``, which exceeds it by
-at most ``log(n) / b``; b rises in steps, and a quasi-Newton method of limited memory (L-BFGS: Nocedal and
-Wright 2006, "Numerical Optimization", algorithms 7.4 and 7.5; not re-read in the book) minimises each.
+F does not depend on the power of G, so ``tr(G G^H) = 1`` is not a constraint: G is scaled at the end. The
+maximum is smoothed, in logarithms, to ``(1/b) log sum_n f_n^b``, which exceeds it by at most ``log(n) / b``.
+b rises in steps; at each, a limited-memory quasi-Newton method minimises the smoothed F (L-BFGS: Nocedal and
+Wright 2006, "Numerical Optimization", algorithms 7.4 and 7.5; not re-read in the book).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from edgesim.radio.collective.aircomp import alpha_star
 __all__ = ["SHARPNESS", "SmoothedMaximum", "descend", "first_order"]
 
 SHARPNESS = (5.0, 20.0, 100.0)
-"""Values of b. At the last one the smoothed maximum over 8 devices is at most 0.09 dB above the true one."""
+"""Values of b. At the last, the smoothed maximum over 8 devices is at most 0.09 dB above the true maximum."""
 
-N_STEPS = 100  # per value of b; few blocks need half of them
-N_REMEMBERED = 10  # pairs of steps and changes of gradient
-PRECISION = 1e-5  # of a logarithm: a step that gains less than 0.00005 dB is the last of its value of b
+N_STEPS = 100  # per value of b; few coherence blocks need half of them
+N_REMEMBERED = 10  # stored pairs of step and gradient change
+PRECISION = 1e-5  # in log F: a step that gains less (0.00005 dB) is the last at its value of b
 
 
 def first_order(
@@ -50,22 +50,22 @@ def first_order(
 ) -> TransceiverDesign:
     """Design by descent, from the better of a given combiner and the leading subspace.
 
-    The problem is not convex; what is found is a local optimum. Over random channels it is a fraction of a
-    decibel above a lower bound of all (:func:`edgesim.planning.transceiver_sdp.lower_bound`).
+    The problem is not convex, so the result is a local optimum. Over random channels it is a fraction of a
+    decibel above a lower bound of every optimum (:func:`edgesim.planning.transceiver_sdp.lower_bound`).
 
     Parameters
     ----------
     channels, budgets, n_streams, start
         As in :class:`~edgesim.planning.transceiver_design.Designer`.
     sharpness
-        Values of b, rising.
+        Values of b, increasing.
     n_steps
-        The most steps with each.
+        Most steps at each value of b.
 
     Returns
     -------
     Transceiver
-        The best of all that were visited by the true maximum, not the smoothed one.
+        Best combiner visited, by the true maximum rather than the smoothed one.
     """
     check(channels, budgets, n_streams)
     begin = leading_subspace(channels, budgets, n_streams).combiner
@@ -73,7 +73,7 @@ def first_order(
         if start.shape != begin.shape:
             raise InputError(
                 f"transceiver: a start of shape {start.shape}; expected {begin.shape}, the station's "
-                "antennas by streams: start without one"
+                "antennas by streams: omit it"
             )
         if alpha_star(start, channels, budgets).alpha < alpha_star(begin, channels, budgets).alpha:
             begin = start
@@ -84,10 +84,10 @@ def first_order(
 
 
 class SmoothedMaximum:
-    """log F with its maximum smoothed, and the gradient, for combiners of any number of columns.
+    """log F with a smoothed maximum, and its gradient, for combiners of any number of columns.
 
-    With more columns than a device has antennas, ``f_n = tr[(H_n^H G G^H H_n)^-1] / budget_n``: the same
-    values where both are defined (:func:`edgesim.planning.transceiver_sdp.lower_bound` says why).
+    With more columns than a device has antennas, ``f_n = tr[(H_n^H G G^H H_n)^-1] / budget_n``, which takes
+    the same values where both are defined (:mod:`edgesim.planning.transceiver_sdp` explains why).
     """
 
     def __init__(self, channels: Matrices, budgets: Floats) -> None:
@@ -97,12 +97,12 @@ class SmoothedMaximum:
         self._budgets = np.asarray(budgets, dtype=np.float64)
 
     def __call__(self, combiner: Matrices, sharpness: float) -> tuple[float, Matrices, float]:
-        """Value, gradient (derivatives by real parts, plus i times those by imaginary parts), true log F.
+        """Return value, gradient (derivatives by real parts, plus i times by imaginary parts), true log F.
 
-        Infinite where a device cannot be heard.
+        The value is infinite if a device's channel after combining is singular.
         """
         n_columns = combiner.shape[1]
-        # Transposes of M_n = G^H H_n, since these come out of one product over all devices.
+        # Transposes of M_n = G^H H_n: one matrix product gives those of all devices.
         seen = (self._transposed @ combiner.conj()).reshape(self.n_devices, self.n_transmit, n_columns)
         try:
             inverse = _pseudo_inverses(seen)
@@ -134,7 +134,7 @@ def descend(
     n_steps: int = N_STEPS,
     precision: float = PRECISION,
 ) -> tuple[Matrices, int]:
-    """Minimise by L-BFGS with rising sharpness: the best combiner visited, and the number of steps."""
+    """Minimise by L-BFGS with rising sharpness; return the best combiner visited and the number of steps."""
     shape = begin.shape
     best = (np.inf, begin)
     n_done = 0
@@ -173,10 +173,10 @@ def descend(
 
 
 def _direction(gradient: Floats, here: Matrices, remembered: deque[tuple[Floats, Floats, float]]) -> Floats:
-    """Where L-BFGS goes from here: always downhill, since every remembered curvature is above 0."""
+    """Return the L-BFGS direction, always a descent direction since every stored curvature is positive."""
     direction = -gradient
     if not remembered:
-        # A first step of a tenth of the combiner's own size.
+        # First step: a tenth of the combiner's norm.
         scale = float(np.linalg.norm(here) / max(float(np.linalg.norm(gradient)), 1e-300))
         return 0.1 * scale * direction
     projections = []
@@ -192,7 +192,7 @@ def _direction(gradient: Floats, here: Matrices, remembered: deque[tuple[Floats,
 
 
 def _pseudo_inverses(matrices: Matrices) -> Matrices:
-    """Pseudo-inverses of a stack of matrices of full rank: [n, rows, columns] to [n, columns, rows]."""
+    """Return pseudo-inverses of a stack of full-rank matrices: [n, rows, columns] to [n, columns, rows]."""
     n_rows, n_columns = matrices.shape[1:]
     if n_rows == n_columns:
         return np.asarray(np.linalg.inv(matrices), dtype=np.complex128)

@@ -1,6 +1,6 @@
-"""What a transceiver design is, and the simplest one.
+"""Interface and result of transceiver designs, and the simplest design.
 
-A design is a direction G of the station's combiner; power decides all else
+A design is a direction G of the station's combiner; precoders and scale follow from the power budgets
 (:mod:`edgesim.radio.collective.aircomp`).
 """
 
@@ -24,30 +24,30 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TransceiverDesign:
-    """A combiner and what it costs; precoders follow by zero forcing."""
+    """A combiner and its mean squared error; precoders follow by zero forcing."""
 
     combiner: Matrices
     """G, of power 1: [n_receive, n_streams]."""
     alpha: float
     """Mean squared error over the station's noise power, all streams together."""
     device: int
-    """The device that sends at all the power it has."""
+    """Device that transmits at its full power."""
     n_iterations: int = 0
-    """Steps, solver iterations or random draws that it took."""
+    """Steps, solver iterations or random draws used."""
 
     @property
     def scaled_combiner(self) -> Matrices:
-        """A = sqrt(alpha) G, which gives back the sum at its own scale."""
+        """A = sqrt(alpha) G, which recovers the sum at its own scale."""
         scaled: Matrices = math.sqrt(self.alpha) * self.combiner
         return scaled
 
     def precoders(self, channels: Matrices) -> Matrices:
-        """Zero-forcing precoders of the devices, [n_devices, n_transmit, n_streams]."""
+        """Return the devices' zero-forcing precoders, [n_devices, n_transmit, n_streams]."""
         return zero_forcing(self.scaled_combiner, channels)
 
 
 class Designer(Protocol):
-    """How the station's combiner is found."""
+    """A method that finds the station's combiner."""
 
     def __call__(
         self, channels: Matrices, budgets: Floats, n_streams: int, start: Matrices | None = None, /
@@ -58,12 +58,12 @@ class Designer(Protocol):
         ----------
         channels : [n_devices, n_receive, n_transmit]
         budgets : [n_devices]
-            What each device may send with in one channel use, in watts; that of a whole tensor divided by
-            its channel uses.
+            Power of each device in one channel use [W]. For energy, that of a whole tensor divided by its
+            channel uses.
         n_streams
-            L.
+            Number of streams, L.
         start : [n_receive, n_streams]
-            Combiner of the block before, for a method that can begin there.
+            Combiner of the previous block, for methods that start from one.
         """
         ...
 
@@ -73,8 +73,8 @@ def leading_subspace(
 ) -> TransceiverDesign:
     """Combine along the leading left singular vectors of all channels side by side.
 
-    Closed form, and blind to which device binds: the strongest common directions may be poor ones for the
-    device that is heard worst. Parameters as in :class:`Designer`; ``start`` is not used.
+    Closed form. It ignores which device binds: the strongest common directions may be poor for the device
+    with the worst channel. Parameters as in :class:`Designer`; ``start`` is not used.
     """
     del start
     check(channels, budgets, n_streams)
@@ -84,14 +84,14 @@ def leading_subspace(
 
 
 def finished(combiner: Matrices, channels: Matrices, budgets: Floats, n_iterations: int) -> TransceiverDesign:
-    """A combiner of any power as a design."""
+    """Return the design of a combiner of any power, scaled to power 1."""
     found = alpha_star(combiner, channels, budgets)
     power = float(np.sum(np.abs(combiner) ** 2))
     return TransceiverDesign(combiner / math.sqrt(power), found.alpha, found.device, n_iterations)
 
 
 def check(channels: Matrices, budgets: Floats, n_streams: int) -> None:
-    """Raise InputError unless so many streams fit and every device has something left to send with."""
+    """Raise InputError unless the antennas suffice for the streams and every budget is positive."""
     if channels.ndim != 3 or np.shape(budgets) != channels.shape[:1]:
         raise InputError(
             f"transceiver: channels of shape {channels.shape} and budgets of shape {np.shape(budgets)}; "
@@ -101,7 +101,7 @@ def check(channels: Matrices, budgets: Floats, n_streams: int) -> None:
     if not 1 <= n_streams <= most:
         raise InputError(
             f"transceiver: {n_streams} streams over {channels.shape[2]} antennas at a device and "
-            f"{channels.shape[1]} at the station; expected 1 to {most}: ask for fewer streams"
+            f"{channels.shape[1]} at the station; expected 1 to {most}: use fewer streams"
         )
     empty = np.flatnonzero(~(np.asarray(budgets) > 0))
     if len(empty):

@@ -1,13 +1,13 @@
-"""Transceivers and their limit by semidefinite programming (CVXPY, Clarabel).
+"""Transceiver design and error bound by semidefinite programming (CVXPY, Clarabel).
 
-Both need as many antennas at a device as streams. Then ``G^H H_n`` is square, and with X = G G^H
+Both require as many antennas at a device as streams. Then ``G^H H_n`` is square, and with X = G G^H
 
 ::
 
     tr[(G^H H_n H_n^H G)^-1] = tr[(H_n^H X H_n)^-1],    convex in X
 
-A rank of at most L is what keeps X from being any positive semidefinite matrix; without it there is a
-convex problem whose optimum no transceiver can beat.
+X must also have rank at most L. Without this constraint X is any positive semidefinite matrix, the problem is
+convex, and its optimum is a lower bound for every transceiver.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = ["LowerBound", "lower_bound", "relaxed_gram", "sdr"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LowerBound:
-    """What no transceiver of zero forcing can beat."""
+    """Lower bound of the error of every zero-forcing transceiver."""
 
     alpha: float
-    """Certified: from the dual, after the solver's small violations were scaled away."""
+    """Certified bound: from the dual, after scaling away the solver's small violations."""
     gram: Matrices
-    """The relaxed optimum X of trace 1, [n_receive, n_receive]."""
+    """Optimum X of the relaxed problem, of trace 1, [n_receive, n_receive]."""
     solved_alpha: float
-    """The relaxed problem's value at X: the certified one is below it by the solver's tolerance."""
+    """Value of the relaxed problem at X; above the certified bound by the solver's tolerance."""
 
 
 def lower_bound(channels: Matrices, budgets: Floats, n_streams: int) -> LowerBound:
-    """Bound alpha from below by the relaxation over X.
+    """Return a lower bound of alpha from the relaxation over X.
 
     Parameters
     ----------
     channels : [n_devices, n_receive, n_transmit]
     budgets : [n_devices]
-        What each device may send with in one channel use.
+        Transmit budget of each device in one channel use.
     n_streams
-        L, which must equal n_transmit.
+        Number of streams, L, which must equal n_transmit.
     """
     _check_square(channels, budgets, n_streams)
     cp = _cvxpy()
@@ -56,7 +56,7 @@ def lower_bound(channels: Matrices, budgets: Floats, n_streams: int) -> LowerBou
     constraints: list[Any] = [gram >> 0]
     spent = []
     for channel in scaled:
-        # [[Y, I], [I, T]] >= 0 says T >= Y^-1.
+        # [[Y, I], [I, T]] >= 0 is equivalent to T >= Y^-1.
         inverse = cp.Variable((n_streams, n_streams), hermitian=True)
         seen = channel.conj().T @ gram @ channel
         eye = np.eye(n_streams)
@@ -83,20 +83,20 @@ def sdr(
     n_draws: int = 100,
     seed: int = 0,
 ) -> TransceiverDesign:
-    """Design as Zhang et al. 2025 (arXiv 2502.12559) do: semidefinite relaxation and randomisation.
+    """Design as in Zhang et al. 2025 (arXiv 2502.12559): semidefinite relaxation and randomisation.
 
-    The trace is bounded by its largest part, ``tr(Y_n^-1) <= L / lambda_min(Y_n)``, and the bound's worst
-    device is made as good as can be: ``max t, budget_n lambda_min(H_n^H X H_n) >= t, tr(X) = 1``. From X,
-    combiners ``X^1/2 V`` with i.i.d. complex Gaussian V are drawn, and the one of the least alpha is taken.
+    The trace is bounded by its largest part, ``tr(Y_n^-1) <= L / lambda_min(Y_n)``, and the worst device of
+    this bound is optimised: ``max t, budget_n lambda_min(H_n^H X H_n) >= t, tr(X) = 1``. From X, combiners
+    ``X^1/2 V`` with i.i.d. complex Gaussian V are drawn, and the one of least alpha is returned.
 
     Parameters
     ----------
     channels, budgets, n_streams, start
         As in :class:`~edgesim.planning.transceiver_design.Designer`; ``start`` is not used.
     n_draws
-        Combiners drawn; the paper's number is not known.
+        Number of combiners drawn; the paper does not give its own.
     seed
-        Of the draws: the same arguments give the same design.
+        Seed of the draws: equal arguments give equal designs.
     """
     del start
     if n_draws < 1:
@@ -115,7 +115,7 @@ def sdr(
 
 
 def relaxed_gram(channels: Matrices, budgets: Floats, n_streams: int) -> Matrices:
-    """The optimum X of the paper's relaxation, of trace 1: [n_receive, n_receive]."""
+    """Return the optimum X of the paper's relaxation, of trace 1: [n_receive, n_receive]."""
     _check_square(channels, budgets, n_streams)
     cp = _cvxpy()
     n_receive = channels.shape[1]
@@ -133,7 +133,7 @@ def relaxed_gram(channels: Matrices, budgets: Floats, n_streams: int) -> Matrice
 
 
 def _scaled(channels: Matrices, budgets: Floats) -> tuple[float, Matrices]:
-    """Channels with the budgets in them and of mean power 1, and by what alpha must be multiplied."""
+    """Return the factor to multiply alpha by, and the channels scaled by the budgets to mean power 1."""
     scaled: Matrices = channels * np.sqrt(np.asarray(budgets))[:, np.newaxis, np.newaxis]
     power = float(np.mean(np.abs(scaled) ** 2))
     return 1.0 / power, scaled / np.sqrt(power)
@@ -146,12 +146,12 @@ def _hermitian(value: Any) -> Matrices:
 
 
 def _solve(problem: Any) -> None:
-    """Solve, and say so if there is no solution; one of little accuracy will do, for all is checked after."""
+    """Solve, and raise InputError without a solution; an inaccurate one suffices, since callers check it."""
     cp = _cvxpy()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of little accuracy
+        warnings.simplefilter("ignore")  # about inaccurate solutions
         try:
-            problem.solve(solver=cp.CLARABEL, max_threads=1)  # others would not outlive a fork
+            problem.solve(solver=cp.CLARABEL, max_threads=1)  # more threads would not survive a fork
         except cp.SolverError:
             status = "failed"
         else:
@@ -168,11 +168,11 @@ def _check_square(channels: Matrices, budgets: Floats, n_streams: int) -> None:
     if channels.shape[2] != n_streams:
         raise InputError(
             f"transceiver: {n_streams} streams from {channels.shape[2]} antennas at a device; expected as "
-            "many of one as of the other, which the semidefinite programs need: use the first-order design"
+            "many streams as antennas, as the semidefinite programs require: use the first-order design"
         )
 
 
 def _cvxpy() -> Any:
-    import cvxpy  # a second to import; only these functions need it
+    import cvxpy  # takes a second; only these functions need it
 
     return cvxpy

@@ -1,1 +1,1 @@
-"""The built-in strategies, each in a file of its own and found by entry point like anybody's."""
+"""Built-in strategies, one per file or package, found by entry point as those of plug-ins are."""

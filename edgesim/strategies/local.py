@@ -1,4 +1,4 @@
-"""Every source computes its own answers: the whole model on the device where the request arises."""
+"""Local inference: every source runs the whole model for its own requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources send their prompts to a server, which computes the whole answer and streams it back."""
+"""Offloading: sources send prompts to a server, which computes the whole answer and streams it back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def _as_tuple(value: object) -> object:
 
 
 class Offload(Strategy):
-    """Send the prompt's token ids to a server; the answer's tokens stream back as they are made.
+    """Send the prompt's token ids to a server, which streams the answer's tokens back as it generates them.
 
-    With several servers, a request goes to the one with the fewest requests in service or waiting
-    (join the shortest queue; ties: least work booked, then the order of the scenario) of those that can be
-    reached, as of the instant at which it arises.
+    With several servers, a request goes to the reachable one with the fewest requests in service or waiting
+    (join the shortest queue; ties: least work booked, then the order of the scenario), as of the time at
+    which it arises.
 
     Not modelled: the delay with which a dispatcher learns the servers' state.
     """
@@ -35,7 +35,7 @@ class Offload(Strategy):
         Field(min_length=1),
     ] = Field(description="Server, group of servers, or a list of either")
     choose: Literal["least-loaded", "first"] = Field(
-        "least-loaded", description="Which server a request goes to, where there are several"
+        "least-loaded", description="Choice of the server for each request, if there are several"
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Placement:
@@ -49,7 +49,7 @@ class Offload(Strategy):
         return Placement(tuple(Stage(server, model.whole) for server in servers))
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Placement) -> Serving:
-        """Choose a server, reserve its memory, send the prompt, compute there."""
+        """Choose a server, reserve its memory, send the prompt, and compute there."""
         state = cluster.observe()
         ranked = sorted(
             placement.devices, key=lambda device: (state.n_requests(device), state.backlog_s(device))

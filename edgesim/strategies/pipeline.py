@@ -1,10 +1,11 @@
-"""Recurrent pipeline parallelism: the blocks cut into contiguous stages on a ring of devices.
+"""Recurrent pipeline parallelism: the blocks divided into contiguous stages on a ring of devices.
 
 Macario, Seferoglu, Koyuncu, "Model-Distributed Inference for Large Language Models at the Edge", IEEE
 LANMAN 2025 (arXiv 2505.18164). The starter holds the embedding, the first blocks, the final norm, the
-head and the sampling; each secondary holds a run of blocks. A token walks the ring and comes back to the
-starter, which samples and at once starts the next one. With as many requests in flight as there are
-stages, every stage is busy: round robin is not programmed, it emerges from first come, first served.
+head and the sampling; each secondary holds a contiguous range of blocks. A token traverses the ring and
+returns to the starter, which samples and immediately starts the next one. With as many requests in flight as
+there are stages, every stage is busy: the round robin results from first come, first served and is not
+programmed.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ __all__ = ["Pipeline", "Ring"]
 class Ring(Placement):
     """A pipeline's placement: the starter first, then the secondaries, then the starter's head.
 
-    Its ``stages`` are, in the order in which a token meets them: the starter's embedding and first
-    blocks, each secondary's blocks, and the head on the starter or on the last of them.
+    Its ``stages`` are, in the order in which a token traverses them: the starter's embedding and first
+    blocks, each secondary's blocks, and the head on the starter or on the last of the secondaries.
 
     Attributes
     ----------
-    told
-        What a user should know of how the blocks were cut; empty if nothing.
+    remark_text
+        Note on how the blocks were divided; empty if there is none.
     """
 
-    told: str = ""
+    remark_text: str = ""
 
     @property
     def remark(self) -> str:
-        """How far from the best the cuts may be, where that is not known to be nil."""
-        return self.told
+        """Note on the division of the blocks, such as its gap to the optimum; empty if there is none."""
+        return self.remark_text
 
     @property
     def starter(self) -> Stage:
@@ -56,7 +57,7 @@ class Ring(Placement):
 
     @property
     def secondaries(self) -> tuple[Stage, ...]:
-        """Runs of blocks along the ring."""
+        """Stages of the secondaries along the ring."""
         return self.stages[1:-1]
 
     @property
@@ -72,45 +73,45 @@ def _as_tuple(value: object) -> object:
 class Pipeline(Strategy):
     """Split the blocks into contiguous stages on a ring (recurrent pipeline parallelism, MDI-LLM).
 
-    Departures from the paper's code: requests arise at the scenario's sources, so a prompt travels to
-    the starter as token ids and tokens travel back; the KV cache is reserved for a request's own length,
-    not for the model's whole context; a message has no framing bytes (endpoint costs stand for it).
+    Departures from the paper's code: requests arise at the scenario's sources, so a prompt is sent to the
+    starter as token ids and tokens are sent back; the KV cache is reserved for a request's own length, not
+    for the model's whole context; a message has no framing bytes (endpoint costs represent them).
     """
 
     partition: PartitionOption = Field(
         "latency",
-        description="A partition by its name: even (as many blocks each); even-fit (as even as memory "
-        "allows); mdi (the starter holds fewer blocks, Macario et al. 2025); memory (blocks in proportion to "
-        "free memory, as exo deals them out); latency (the chain of least latency for one request) or "
-        "throughput (the chain whose slowest part is fastest, for many), both of Zhang et al. 2024 with "
+        description="Name of a partition: even (equal numbers of blocks); even-fit (as even as memory "
+        "allows); mdi (fewer blocks on the starter, Macario et al. 2025); memory (blocks in proportion to "
+        "free memory, as in exo); latency (the chain of least latency for one request) or "
+        "throughput (the chain of highest throughput for many), both of Zhang et al. 2024 with "
         "memory respected exactly; or each stage's number of blocks",
     )
     over: Annotated[
         tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
     ] = Field(
         (),
-        description="Devices or groups that may take part, the starter first; all that compute if not given. "
-        "`latency` and `throughput` choose among them; the other partitions use every one",
+        description="Devices or groups that may take part, the starter first; default: all that compute. "
+        "`latency` and `throughput` choose among them; the other partitions use all of them",
     )
     starter: str | None = Field(
         None,
-        description="Device that holds embedding and head; else the first of `over`, or `latency`'s or "
-        "`throughput`'s choice",
+        description="Device that holds embedding and head; default: the first of `over`, or the choice of "
+        "`latency` or `throughput`",
     )
     head: Literal["starter", "last"] = Field(
         "starter",
-        description="Who runs final norm, head and sampling: the starter, to whom the last activation "
-        "returns (MDI-LLM), or the last stage, from which the token returns (EdgeShard)",
+        description="Where final norm, head and sampling run: on the starter, to which the last activation "
+        "returns (MDI-LLM), or on the last stage, from which the token returns (EdgeShard)",
     )
     in_flight: int = Field(
         1,
         ge=1,
-        description="Requests for whose KV caches all partitions by memory or time leave room at once; "
-        "`throughput` counts on so many being computed together where devices are `batched`",
+        description="Number of requests for whose KV caches the partitions by memory or time reserve room; "
+        "`throughput` assumes that as many are computed together where devices are `batched`",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> Ring:
-        """Cut the blocks and lay them along the ring."""
+        """Divide the blocks into stages, and place them along the ring."""
         devices = self._devices(fleet)
         task = _Task(model, fleet, devices, self.starter is not None, self.head, self.in_flight)
         ring = self._ring(model, task)
@@ -140,13 +141,13 @@ class Pipeline(Strategy):
         return devices
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Ring) -> Serving:
-        """Walk the ring once per token."""
+        """Traverse the ring once per token."""
         starter, secondaries, head = placement.starter, placement.secondaries, placement.head
         yield from cluster.admit(request, placement.devices)
         yield from cluster.send(request, request.source, starter.device, request.prompt_bytes)
         tokens = request.tokens()
         if not secondaries and head.device == starter.device:
-            # One device is no ring: a token is one visit to it, as it would be without a pipeline.
+            # A single device is not a ring: a token is one visit to it, as without a pipeline.
             whole = Slice(starter.part.first, starter.part.last, embedding=True, head=True)
             for token in tokens:
                 yield from cluster.compute(request, starter.device, whole, token)
@@ -168,7 +169,7 @@ class Pipeline(Strategy):
                 yield from cluster.send(request, at, starter.device, token.activation_bytes)
             following = next(tokens, None)
             if not is_elsewhere:
-                # MDI-LLM's starter does both in one go: sample this token, start the next.
+                # MDI-LLM's starter samples this token and starts the next in one operation.
                 keep = None if following is None else (starter.part, following)
                 yield from cluster.compute(request, head.device, head.part, token, keep=keep)
             yield from cluster.emit(request, starter.device, token)
@@ -179,7 +180,7 @@ class Pipeline(Strategy):
 
 
 def _counted(counts: tuple[int, ...], n_blocks: int, n_stages: int) -> tuple[int, ...]:
-    """Blocks of each stage, as an option gives them."""
+    """Return the numbers of blocks given as an option, checked against model and devices."""
     if len(counts) != n_stages or sum(counts) != n_blocks or min(counts) < 0:
         raise PlacementError(
             f"partition {list(counts)} places {sum(counts)} blocks on {len(counts)} devices; "
@@ -189,21 +190,21 @@ def _counted(counts: tuple[int, ...], n_blocks: int, n_stages: int) -> tuple[int
 
 
 def _ring(
-    model: Architecture, stages: Sequence[tuple[str, int]], head: Literal["starter", "last"], told: str = ""
+    model: Architecture, stages: Sequence[tuple[str, int]], head: Literal["starter", "last"], remark: str = ""
 ) -> Ring:
-    """Stages from the numbers of blocks, the starter first; devices without a block drop out."""
+    """Build the ring from the numbers of blocks, the starter first; devices without blocks are left out."""
     laid, first = [], 0
     for number, (device, n_blocks) in enumerate(stages):
         if n_blocks or number == 0:
             laid.append(Stage(device, Slice(first, first + n_blocks, embedding=number == 0)))
         first += n_blocks
     end = laid[0 if head == "starter" else -1].device
-    return Ring((*laid, Stage(end, Slice(model.n_blocks, model.n_blocks, head=True))), told)
+    return Ring((*laid, Stage(end, Slice(model.n_blocks, model.n_blocks, head=True))), remark)
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is to be laid along which devices: EdgeShard's problems for a typical request."""
+    """A model and the devices of a pipeline, as EdgeShard's problems for a typical request."""
 
     model: Architecture
     fleet: Fleet
@@ -218,11 +219,11 @@ class _Task:
         return self.model.n_blocks
 
     def latency(self) -> LatencyProblem:
-        """How long one request takes along a chain; room for the caches of the longest requests included."""
+        """Return the problem of one request's latency, with room for the caches of the longest requests."""
         fleet, devices, n_blocks = self.fleet, self.devices, self.model.n_blocks
         embedding, head = Slice(0, 0, embedding=True), Slice(n_blocks, n_blocks, head=True)
         back_s = [[fleet.request_return_seconds(a, b) for b in devices] for a in devices]
-        # What the starter's place costs besides: the prompt's way there and the last token's way back.
+        # Costs of being the starter: the prompt's transfer to it, and the last token's from it.
         home_s = np.array([_home_seconds(fleet, d) for d in devices])
         return LatencyProblem(
             block_s=np.array([[fleet.request_seconds(d, Slice(0, 1))] * n_blocks for d in devices]),
@@ -242,41 +243,41 @@ class _Task:
         )
 
     def throughput(self) -> LatencyProblem:
-        """The same for many requests: what each one occupies, instead of how long it waits for it."""
+        """Return the problem of many requests: the time that each occupies devices and links."""
         fleet, devices, n_blocks = self.fleet, self.devices, self.model.n_blocks
         embedding, head = Slice(0, 0, embedding=True), Slice(n_blocks, n_blocks, head=True)
         beside_s = np.array(
             [0.0 if _on_compute(fleet, d) else fleet.request_message_seconds(d) for d in devices]
         )
         link_s = np.array([[fleet.request_link_seconds(a, b) for b in devices] for a in devices])
-        # Endpoints that work beside the processor can be the slowest part, too: at either end of a hop.
+        # Endpoints that work in parallel with the processor can also be the bottleneck, at either end.
         hop_s = np.maximum(link_s, np.maximum(beside_s[:, None], beside_s[None, :]))
         return replace(
             self.latency(),
             hop_s=hop_s,
             return_s=None
             if self.head_at == "starter"
-            else np.zeros_like(hop_s),  # tokens occupy next to nothing
+            else np.zeros_like(hop_s),  # tokens occupy links for a negligible time
             block_s=np.array([[self._share_s(d, Slice(0, 1))] * n_blocks for d in devices]),
             embedding_s=np.array([self._share_s(d, embedding) for d in devices]),
             head_s=np.array([self._share_s(d, head) for d in devices]),
         )
 
     def _share_s(self, device: str, part: Slice) -> float:
-        """What a request takes of a stage; where stages batch, with all that are in flight beside it."""
+        """Return a request's time of a stage; with batching, its share with all requests in flight."""
         serving = self.fleet.device(device).serving
         together = 1 if serving is None or serving.is_in_lockstep else serving.most_prompts_at_once
         batch = min(together, self.in_flight)
         return self.fleet.request_seconds(device, part, batch=batch)
 
     def message_s(self) -> FloatArray:
-        """What a stage's messages occupy of the processor itself, by device."""
+        """Return, by device, the processor time that a stage's messages occupy."""
         on_compute = [_on_compute(self.fleet, d) for d in self.devices]
         costs_s = [self.fleet.request_message_seconds(d) for d in self.devices]
         return np.where(on_compute, costs_s, 0.0)
 
     def room(self) -> tuple[list[int], list[int]]:
-        """Memory that embedding and head leave on each device, and the most blocks that it can hold."""
+        """Return, by device, the memory left after embedding and head, and the most blocks that fit."""
         at_head = 0 if self.head_at == "starter" else len(self.devices) - 1
         ends_bytes = [0] * len(self.devices)
         ends_bytes[0] += self._embedding_bytes
@@ -311,7 +312,7 @@ class _Task:
 
     @property
     def _head_bytes(self) -> int:
-        """The head's own: beside the embedding it may share a matrix with it."""
+        """Bytes of the head alone: on the embedding's device it may share a matrix with the embedding."""
         if self.head_at == "last":
             return self.model.weight_bytes(Slice(0, 0, head=True))
         return self.model.weight_bytes(Slice(0, 0, embedding=True, head=True)) - self._embedding_bytes
@@ -322,7 +323,7 @@ def _on_compute(fleet: Fleet, device: str) -> bool:
 
 
 def _home_seconds(fleet: Fleet, starter: str) -> float:
-    """Mean time over the sources of a prompt's way to the starter and its last token's way back."""
+    """Return the mean over sources of a prompt's time to the starter plus its last token's time back."""
     prompt_bytes = fleet.typical.n_prompt_tokens * fleet.prompt_bytes_per_token
     ways_s = [
         fleet.transfer_seconds(source, starter, prompt_bytes)

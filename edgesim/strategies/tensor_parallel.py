@@ -1,4 +1,4 @@
-"""Devices share every block of the model: tensor parallelism, with sums over wires or over the air."""
+"""Tensor parallelism: a group of devices shares every block, with sums over wires or over the air."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _joules(text: object) -> object:
 
 def _parsed(text: object, dimension: object) -> object:
     if isinstance(text, bool):
-        raise ValueError("expected a quantity with its unit")  # noqa: TRY004  # pydantic tells ValueErrors
+        raise ValueError("expected a quantity with its unit")  # noqa: TRY004  # pydantic reports ValueErrors
     try:
         return parse(text, dimension) if isinstance(text, str) else text  # type: ignore[arg-type]
     except UnitError as error:
@@ -64,66 +64,67 @@ Energy = Annotated[
 
 def _timing(fleet: Fleet, member: str) -> Timing:
     timing = fleet.device(member).timing
-    assert timing is not None  # `select` and `devices` name only those that compute
+    assert timing is not None  # `select` and `devices` return only devices that compute
     return timing
 
 
 @dataclass(frozen=True)
 class GroupPlacement(Placement):
-    """A group that holds every block together.
+    """A group of devices that share every block.
 
     Attributes
     ----------
-    held
-        What each member has of every block.
+    shard_of
+        Shard of every block, by member.
     summing
         How the group sums.
     """
 
-    held: Mapping[str, TensorShard] = field(default_factory=dict)
+    shard_of: Mapping[str, TensorShard] = field(default_factory=dict)
     summing: Summing | None = None
 
     @property
     def shards(self) -> Mapping[str, TensorShard]:
-        """What each member has of every block."""
-        return self.held
+        """Shard of every block, by member."""
+        return self.shard_of
 
     @property
     def groups(self) -> Mapping[tuple[str, ...], Summing]:
-        """The one group."""
+        """The single group, with how it sums."""
         return {} if self.summing is None else {self.devices: self.summing}
 
     @property
     def remark(self) -> str:
-        """How unequal the shards are, where they are."""
-        shares = [f"{shard.block_share:.0%}" for shard in self.held.values()]
+        """Shares of the members, if they are unequal; else empty."""
+        shares = [f"{shard.block_share:.0%}" for shard in self.shard_of.values()]
         return "" if len(set(shares)) == 1 else f"shares of every block: {', '.join(shares)}"
 
 
 class Unsharded(BaseModel):
-    """What of every block's computing a runtime does not divide (Amdahl 1967)."""
+    """Part of every block's computation that a runtime does not divide (Amdahl 1967)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="Of a whole block's time on the device that computes it"
+        description="Fraction of a whole block's time on the device that computes it"
     )
     where: Literal["root", "everywhere"] = Field(
         "everywhere",
-        description="Who computes it: the root for all, or every member for itself. Of what every member "
-        "computes, the times of measured or scaled shards have their own share, which is used in its place",
+        description="Where it is computed: by the root for all, or by every member for itself. For "
+        "`everywhere`, times of measured or scaled shards contain their own share, which is used instead",
     )
 
 
 class TensorParallel(Strategy):
     """Cut every block by heads and MLP columns over a group, and sum twice in every block.
 
-    Shoeybi et al. 2019 (Megatron-LM, arXiv 1909.08053) cut blocks so; Zhang et al. 2025 (arXiv 2502.12559)
-    sum over the air. The group's first device is its root: requests go to it, it holds embedding and head
-    whole and computes them alone, and tokens leave from it. Each pass holds the whole group.
+    Shoeybi et al. 2019 (Megatron-LM, arXiv 1909.08053) cut blocks in this way; Zhang et al. 2025 (arXiv
+    2502.12559) sum over the air. The group's first device is its root: it receives the requests, holds
+    embedding and head whole and computes them alone, and sends the tokens. Each pass occupies the whole
+    group.
 
-    Not modelled: a vocabulary that is cut as well, and what `edgesim.engine.collective.tensor_group` and
-    `edgesim.radio.collective.band` say.
+    Not modelled: a vocabulary that is also divided, and what `edgesim.engine.collective.tensor_group` and
+    `edgesim.radio.collective.band` leave out.
     """
 
     cuts_blocks: ClassVar[bool] = True
@@ -132,65 +133,65 @@ class TensorParallel(Strategy):
         tuple[str, ...],
         BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...]),
         Field(min_length=1),
-    ] = Field((), validate_default=False, description="Members: devices, groups, or a list of either; all "
-                                                      "that compute if not given")  # fmt: skip
+    ] = Field((), validate_default=False, description="Members: devices, groups, or a list of either; "
+                                                      "default: all that compute")  # fmt: skip
     size: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="How many of them take part, from the first; all if not given"
+        None, description="Number of members that take part, from the first; default: all"
     )
     all_reduce: Literal["ring", "star", "aircomp", "digital", "uncoded_fdma"] = Field(
         "star", description="How the group sums: by messages over wires, or in a band of a radio station"
     )
     shares: Literal["even", "compute", "ssca"] | tuple[Share, ...] = Field(
         "even",
-        description="Share of every block by member: alike, in proportion to speed, with the least error of "
-        "sums over the air within a budget (ssca), or your own",
+        description="Share of every block by member: equal, in proportion to speed, of least error of "
+        "sums over the air within a budget (ssca), or given as numbers",
     )
     value_bytes: Annotated[float, Field(gt=0, le=64)] | None = Field(
         None,
-        description="Bytes of one value on its way; the model's number format over wires and 1 (8 bits) in "
-        "a digital band if not given",
+        description="Bytes of one value in transfer; default: the model's number format over wires, and "
+        "1 (8 bits) in a digital band",
     )
     per_sum: Annotated[
         float, BeforeValidator(_seconds, json_schema_input_type=str), Field(ge=0, allow_inf_nan=False)
-    ] = Field(0.0, description="What every sum costs besides, such as '0.1 ms': getting the group into step")
+    ] = Field(0.0, description="Additional time of every sum, such as '0.1 ms', to synchronise the group")
     unsharded: Unsharded | None = Field(
         None,
-        description="What of every block's computing is not divided, such as {share: 0.1, where: root}; what "
-        "the devices' own times of shards say, if not given",
+        description="Part of every block's computation that is not divided, such as {share: 0.1, where: "
+        "root}; default: as in the devices' own times of shards",
     )
     transceiver: DesignerName | InversionName = Field(
         "first-order",
-        description="Of aircomp: how the station's combiner is found, or, with single antennas, the powers "
-        "of members",
+        description="For aircomp: design of the station's combiner or, with single antennas, of the "
+        "members' powers",
     )
     truncation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.1,
-        description="Of the transceiver truncated-inversion: fading gain (1 in the mean) below which a "
-        "member is silent",
+        description="For the transceiver truncated-inversion: fading gain (1 in the mean) below which a "
+        "member does not transmit",
     )
     budget: Energy | None = Field(
         None,
-        description="Of analog sums: most energy that a member may spend on computing and sending its part "
-        "of one token's sum; its radio alone limits it if not given",
+        description="For analog sums: most energy that a member may spend on computing and sending its part "
+        "of one token's sum; default: limited by its radio alone",
     )
     energy: Energy | None = Field(
         None,
-        description="Of analog sums: most energy that a member may send its part of one token's sum with, "
-        "however long that takes; its radio's power alone limits it if not given",
+        description="For analog sums: most energy that a member may spend on sending its part of one "
+        "token's sum, however long that takes; default: limited by its radio's power alone",
     )
     scaling: Scaling = Field(
         "parts",
-        description="Of analog sums: whether values are scaled to parts of variance 1, or to a sum of "
-        "variance 1, in which n parts have an n-th each and errors count n times as much",
+        description="For analog sums: whether values are scaled to parts of variance 1, or to a sum of "
+        "variance 1, in which n parts have 1/n each and errors count n times as much",
     )
 
     def place(self, model: Architecture, fleet: Fleet) -> GroupPlacement:
-        """Cut the model over the group."""
+        """Divide the model over the group."""
         members = fleet.select(self.over) if self.over else tuple(device.id for device in fleet.devices)
         if self.size is not None:
             if self.size > len(members):
                 raise PlacementError(
-                    f"tensor_parallel: 'size' asks for {self.size} devices of {len(members)}; name more in "
+                    f"tensor_parallel: 'size' requests {self.size} devices of {len(members)}; name more in "
                     "'over', or take fewer"
                 )
             members = members[: self.size]
@@ -199,8 +200,8 @@ class TensorParallel(Strategy):
             for what, stands in (("serving discipline", device.serving), ("battery", device.battery)):
                 if stands is not None:
                     raise PlacementError(
-                        f"tensor_parallel: {member!r} has a {what}, and a group's pass takes all of a device "
-                        "to its end; leave that out, or take other devices"
+                        f"tensor_parallel: {member!r} has a {what}, but a group's pass occupies each device "
+                        "until it ends; leave that out, or use other devices"
                     )
         for source in fleet.sources:
             fleet.check_reach(source, members[0])
@@ -225,7 +226,7 @@ class TensorParallel(Strategy):
         return GroupPlacement(tuple(stages), shards, summing)
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: GroupPlacement) -> Serving:
-        """Reserve the group's caches, send the prompt to the root, compute there together."""
+        """Reserve the group's caches, send the prompt to the root, and compute on all members together."""
         root, *_ = members = placement.devices
         assert placement.summing is not None
         yield from cluster.admit(request, members)
@@ -237,7 +238,7 @@ class TensorParallel(Strategy):
     # --- shares -----------------------------------------------------------------------------------
 
     def _shards(self, model: Architecture, fleet: Fleet, members: tuple[str, ...]) -> dict[str, TensorShard]:
-        """Whole heads and columns for every member; those that are worked out fit its memory."""
+        """Return whole heads and columns for every member; computed shares respect its memory."""
         at_most: Sequence[float] | None = None
         if self.shares in ("compute", "ssca"):
             limits = self._limits(model, fleet, members)
@@ -250,8 +251,8 @@ class TensorParallel(Strategy):
             raise PlacementError(
                 f"'shares' has {len(wanted)} numbers for {len(members)} devices; give one for each"
             )
-        held = to_heads(wanted, model, at_most=at_most)
-        shards = {m: self._undivided(fleet, m, members, s) for m, s in zip(members, held, strict=True)}
+        parts = to_heads(wanted, model, at_most=at_most)
+        shards = {m: self._undivided(fleet, m, members, s) for m, s in zip(members, parts, strict=True)}
         for member, shard in shards.items():
             if shard.is_empty:
                 raise PlacementError(f"{member!r} has room for no part of a block; leave it out of 'over'")
@@ -264,13 +265,13 @@ class TensorParallel(Strategy):
     def _undivided(
         self, fleet: Fleet, member: str, members: tuple[str, ...], shard: TensorShard
     ) -> TensorShard:
-        """A member's shard, with what of the computing is not divided."""
+        """Return a member's shard, including the computation that is not divided."""
         if self.unsharded is None or len(members) == 1:
             return shard
         if self.unsharded.where == "root":
             is_root = member == members[0]
             return replace(shard, undivided=self.unsharded.share, computes_undivided=is_root)
-        if _timing(fleet, member).origin != "analytic":  # measured shards have it in their own times
+        if _timing(fleet, member).origin != "analytic":  # times of measured shards include it
             return shard
         return replace(shard, undivided=self.unsharded.share, computes_undivided=True)
 
@@ -282,7 +283,7 @@ class TensorParallel(Strategy):
         return compute_proportional(speeds, at_most)
 
     def _limits(self, model: Architecture, fleet: Fleet, members: tuple[str, ...]) -> NDArray[np.float64]:
-        """The largest share that each member's memory holds: while weights are loaded, and with caches."""
+        """Return the largest share that fits each member's memory, while loading weights and with caches."""
         blocks_bytes = float(model.weight_bytes(Slice(0, model.n_blocks)))
         ends_bytes = model.weight_bytes(model.whole) - blocks_bytes
         own = [ends_bytes * (member == members[0]) for member in members]
@@ -298,7 +299,7 @@ class TensorParallel(Strategy):
         band = fleet.band(members)
         if self.all_reduce != "aircomp" or self.budget is None or band is None:
             raise PlacementError(
-                "shares 'ssca' are those with the least error of sums over the air that a budget leaves; "
+                "shares 'ssca' are those with the least error of sums over the air within a budget; "
                 "give 'all_reduce: aircomp' with a 'budget', in a band that all members have, or choose "
                 "'even' or 'compute'"
             )

@@ -123,7 +123,7 @@ def test_rivals_meet_the_same_numbers() -> None:
         ({"cuts": [1]}, "expected 2, one between any two stages"),
         ({"cuts": [1, 3]}, "after block 3 of 3"),
         ({"stages": [["s1"], ["s3"]]}, "reaches no server of stage 2 over a direct link"),
-        ({"thresholds": 0.5}, "no answers were measured"),
+        ({"thresholds": 0.5}, "no measured answers"),
         ({"stages": [["nx"]]}, "nx"),
     ],
 )
@@ -137,7 +137,7 @@ def test_what_cannot_be_is_refused_before_time_zero(options: dict[str, object], 
 def test_rules_that_count_tasks_serve_answers_of_one_token(rule: str) -> None:
     there = city([[0.1, 0.1], [0.1]], 1, n_requests=5)
     _, placement, _ = served(there, offloading=rule)
-    assert "tasks go by queues that are reported" in placement.remark
+    assert "tasks follow reported queues" in placement.remark
     assert "mean delay" not in placement.remark
     long = replace(there, workload=replace(there.workload, output_tokens=Fixed(3)))
     with pytest.raises(PlacementError, match=f"{rule} counts tasks at servers"):

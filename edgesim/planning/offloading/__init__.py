@@ -1,4 +1,4 @@
-"""Where tasks of a staged model go, and where they leave: DTO-EE, its rivals and its bounds."""
+"""Offloading in staged models with early exits: routing and exit thresholds. DTO-EE, baselines and bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The most that a network can carry: how far its arrivals may grow together."""
+"""Capacity of an offloading network: the largest common factor by which its arrivals may grow."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgesim.planning.offloading.network import OffloadingNetwork
 
 __all__ = ["balance", "entering", "largest_scale"]
 
-sp: Any = _sparse  # its stubs follow few of its operations
+sp: Any = _sparse  # its type stubs cover few of its operations
 
 
 def entering(network: OffloadingNetwork) -> Any:
-    """What enters each node over links, as a sparse matrix: ``entering @ f`` [n_nodes, n_links]."""
+    """Return the incidence of links on the nodes they enter, a sparse matrix: ``entering @ f`` [n_nodes]."""
     links = np.arange(network.n_links)
     return sp.csr_matrix(
         (np.ones(network.n_links), (network.head, links)), (network.n_nodes, network.n_links)
@@ -25,9 +25,9 @@ def entering(network: OffloadingNetwork) -> Any:
 
 
 def balance(network: OffloadingNetwork) -> Any:
-    """What is kept at every node that sends on, as a sparse matrix [n_nodes - n_last, n_links].
+    """Return flow conservation at every node that sends on, a sparse matrix [n_nodes - n_last, n_links].
 
-    Row i: what leaves node i less I_i times what enters it, so that ``balance @ f = I * arrivals`` there.
+    Row i is the flow out of node i minus I_i times the flow into it, so ``balance @ f = I * arrivals``.
     """
     links = np.arange(network.n_links)
     leaving = sp.csr_matrix((np.ones(network.n_links), (network.tail, links)), entering(network).shape)
@@ -36,10 +36,10 @@ def balance(network: OffloadingNetwork) -> Any:
 
 
 def largest_scale(network: OffloadingNetwork) -> float:
-    """The largest factor z such that z times the arrivals loads no queue beyond its capacity.
+    """Return the largest factor z such that z times the arrivals loads no queue beyond its capacity.
 
-    A linear program over link rates: max z subject to conservation, rho_k <= 1 at every server and at every
-    link with a queue. A plan for any smaller factor keeps all utilisations below 1.
+    A linear program over link rates: max z subject to flow conservation and rho_k <= 1 at every server and at
+    every link with a queue. For any smaller factor there is a plan with all utilisations below 1.
     """
     n = network.n_links
     arriving = sp.csr_matrix(network.arrivals_per_s[:, None])
@@ -48,7 +48,7 @@ def largest_scale(network: OffloadingNetwork) -> float:
     loads = sp.diags_array(network.service_s) @ sp.hstack([entering(network), arriving])
     occupied = network.has_queue & (network.transfer_s > 0)
     upper = np.where(occupied, 1 / np.where(occupied, network.transfer_s, 1.0), np.inf)
-    program: Any = linprog  # its stubs know no sparse matrices
+    program: Any = linprog  # its type stubs do not cover sparse matrices
     found = program(
         np.append(np.zeros(n), -1.0),
         A_ub=sp.csr_matrix(loads)[network.stage > 0],

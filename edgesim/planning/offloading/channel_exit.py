@@ -1,15 +1,15 @@
-"""When to keep a local answer rather than pay for the channel.
+"""Threshold of a device's own exit that depends on the channel's state.
 
 Jankowski, Gunduz and Mikolajczyk 2023 (arXiv 2311.18098) decide between the device's own exit and sending the
-features on by the exit's output and the channel's state. Their learned rules were not seen; this is the rule
-that follows from weighing what sending is worth:
+features on by the exit's output and the channel's state. Their learned rules were not available. This rule
+follows from comparing the accuracy gained by sending with its delay:
 
 ::
 
     leave  iff  E[accuracy if sent | channel] - confidence <= onward_s(channel) / exchange_s
 
-that is, iff confidence reaches a threshold that falls as the channel gets worse. It needs a confidence that
-is calibrated.
+Equivalently, the task leaves iff its confidence reaches a threshold that falls as the channel gets worse. The
+confidence must be calibrated.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["channel_threshold"]
 
 
 def channel_threshold(accuracy_if_sent: float, onward_s: float, exchange_s: float) -> float:
-    """Least confidence to leave with, in [0, 1].
+    """Return the least confidence to leave with, in [0, 1].
 
     Parameters
     ----------
     accuracy_if_sent
-        Expected at the channel's present state.
+        Expected accuracy after sending, at the channel's present state.
     onward_s
-        What sending costs: the link's time at its present rate and, if known, the marginal cost after it.
+        Cost of sending: the link's time at its present rate and, if known, the marginal cost after it [s].
     exchange_s
-        Delay that one unit of accuracy is worth.
+        Delay that is worth one unit of accuracy [s].
     """
     if exchange_s <= 0:
         raise InputError(f"offloading: an exchange of {exchange_s:g} s; expected above 0")

@@ -1,6 +1,6 @@
-"""Rivals that decide task by task, from queue states that were reported: pure rules.
+"""Baselines that decide task by task from reported queue states, as pure functions.
 
-Both see what the last report said, whatever has happened since.
+They use the last report and do not account for changes since.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ Floats = NDArray[np.float64]
 def join_shortest_expected(
     transfer_s: Floats, n_queued: Floats, service_s: Floats, onward_s: Floats | float = 0.0
 ) -> int:
-    """JSED: the hop by which a task is expected to be served first; of equals, the first.
+    """JSED: return the hop with the shortest expected delay of a task; of equal ones, the first.
 
     Shortest expected delay routing in exponential queues (Banawan and Zahorjan 1989,
-    doi:10.1109/INFCOM.1989.101448) with the way there added.
+    doi:10.1109/INFCOM.1989.101448), with the transfer time added.
 
     Parameters
     ----------
     transfer_s : [n_hops]
-        Time to each hop, with what already waits for that link; inf: it is down.
+        Time to each hop, including the backlog of its link; inf: the link is down.
     n_queued : [n_hops]
-        Tasks at each hop, the one in service among them, as reported.
+        Reported number of tasks at each hop, including the one in service.
     service_s : [n_hops]
-        Mean service time there.
+        Mean service time at each hop.
     onward_s : [n_hops]
-        What is expected after it, if it is known.
+        Expected delay after each hop, if known.
     """
     return int(np.argmin(transfer_s + (n_queued + 1) * service_s + onward_s))
 
@@ -38,20 +38,20 @@ def join_shortest_expected(
 def backpressure(
     n_queued_here: float, n_queued_there: Floats, transfer_s: Floats, *, least_pressure: float = 0.0
 ) -> int | None:
-    """Backpressure: the hop with the largest difference of queues times the link's rate; None: keep the task.
+    """Backpressure: return the hop of largest queue difference times link rate, or None to keep the task.
 
-    Tassiulas and Ephremides 1992, doi:10.1109/9.182479, each offloader alone (no conflict between links), and
-    links' rates as tasks per second.
+    Tassiulas and Ephremides 1992, doi:10.1109/9.182479, for each offloader separately (links do not
+    conflict), with link rates in tasks per second.
 
     Parameters
     ----------
     n_queued_here
-        Tasks that wait at the offloader for the next stage, this one among them.
+        Tasks waiting at the offloader for the next stage, this one included.
     n_queued_there, transfer_s : [n_hops]
-        Tasks at each hop, as reported, and the time over each link; 0 s counts as the quickest of all, inf
-        as a link that is down.
+        Reported number of tasks at each hop, and the time over each link; 0 s counts as the fastest, inf as a
+        link that is down.
     least_pressure
-        Difference of queues up to which a task is kept.
+        Queue difference up to which the task is kept.
     """
     pressure = n_queued_here - n_queued_there
     weight = np.where(np.isfinite(transfer_s), pressure / np.maximum(transfer_s, 1e-9), -np.inf)

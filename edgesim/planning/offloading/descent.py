@@ -1,6 +1,6 @@
-"""All nodes' rounds at once, on a network that stands still: the plan to which the messages lead.
+"""Rounds of all nodes at once on a static network: the plan to which the messages converge.
 
-What nodes do here together they do one by one with :mod:`~edgesim.planning.offloading.rounds`. Every exchange
+The nodes perform the same steps one by one in :mod:`~edgesim.planning.offloading.rounds`. Every exchange
 passes offers down through all stages, then prices up.
 """
 
@@ -36,23 +36,23 @@ __all__ = ["Descent", "State", "all_rows", "descend", "play_round"]
 
 Floats = NDArray[np.float64]
 
-_COLD_UTILISATION = 0.9  # the first price of a queue that a first plan overloads is that of this utilisation
+_COLD_UTILISATION = 0.9  # limits the initial price of queues that the initial plan overloads
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What nodes keep between rounds.
+    """State of the nodes between rounds.
 
     Attributes
     ----------
     plan : [n_links]
         The offloaders' rows.
     own_s, node_s : [n_nodes]
-        Each receiver's own last price, and the delta that it last reported.
+        Each receiver's last price of its own queue, and the delta that it last reported.
     link_s : [n_links]
-        The price of each link: its time, or that of its queue, which its offloader sets as a receiver would.
+        Price of each link: its time, or the price of its queue, which its offloader sets as a receiver would.
     boldness, step : [n_links]
-        How bold each row is, relative to the rule, and what it moved in the last round.
+        Step size of each row, relative to the rule's, and its change in the last round.
     """
 
     plan: Floats
@@ -66,7 +66,7 @@ class State:
     def start(
         cls, network: OffloadingNetwork, plan: Floats | None = None, barrier: Barrier | None = None
     ) -> State:
-        """Before the first round: a plan (by default in proportion to capacities) and its marginal costs."""
+        """Return the state before the first round: a plan (default: by capacity) and its marginal costs."""
         barrier = barrier or Barrier()
         plan = computing_first(network) if plan is None else plan
         require_plan(network, plan)
@@ -84,16 +84,20 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Where rounds led.
+    """Result of the rounds.
 
     Attributes
     ----------
     plan : [n_links]
-        The best plan met, and its flow.
+        Best plan visited.
+    flow
+        Flow of that plan.
     state
-        What the nodes keep, to go on from.
+        Last state of the nodes, from which rounds can continue.
+    n_rounds
+        Number of rounds.
     excess
-        Upper bound on how much the plan costs more than the best one, relative to its cost R.
+        Upper bound of the plan's excess over the optimal cost, relative to the plan's cost R.
     costs
         R before each round and at the end [tasks]: [n_rounds + 1].
     """
@@ -107,7 +111,7 @@ class Descent:
 
 
 def all_rows(network: OffloadingNetwork) -> Rows:
-    """The rows of all nodes that send on."""
+    """Return the rows of all nodes that send on."""
     sends = network.n_hops > 0
     number = np.cumsum(sends) - 1
     return Rows(number[network.tail], int(sends.sum()))
@@ -116,7 +120,7 @@ def all_rows(network: OffloadingNetwork) -> Rows:
 def play_round(
     network: OffloadingNetwork, rows: Rows, state: State, rule: RoundRule, barrier: Barrier
 ) -> State:
-    """One round of every node."""
+    """Return the state after one round of every node."""
     if rule.kind == "plain":
         found = marginals(flow_of(network, state.plan), state.plan, barrier)
         plan = plain_shift(rows, state.plan, found.link_s, rule.eta_per_s)
@@ -130,8 +134,8 @@ def play_round(
         known, costs_s = _answered(network, known, offered, falls_per_s, rule, barrier)
     plan = proximal_shift(rows, state.plan, costs_s, weights_s)
     step = plan - state.plan
-    # Where links queue, a step answers the link's price and the receiver's at once: rows of changing boldness
-    # were seen to swing for ever there.
+    # With queues on links, a step answers the link's price and the receiver's at once: rows of varying
+    # boldness were seen to oscillate without end there.
     changes = network.link_scv is None
     boldness = next_boldness(rows, state.boldness, step, state.step) if changes else state.boldness
     return replace(known, plan=plan, boldness=boldness, step=step)
@@ -145,7 +149,7 @@ def _answered(
     rule: RoundRule,
     barrier: Barrier,
 ) -> tuple[State, Floats]:
-    """Prices that answer offers made at known ones, and what a task costs by each link."""
+    """Return the state with prices that answer the offers, and a task's cost by each link."""
     coming = flow_of(network, offered)
     at_nodes, at_links = _responses_per_s2(coming, offered, falls_per_s)
     link_s = np.where(network.has_queue, known.link_s, network.transfer_s)
@@ -183,14 +187,14 @@ def descend(
     n_most: int = 500,
     each: Callable[[int, Flow], None] | None = None,
 ) -> Descent:
-    """Run rounds until a plan is certified to cost at most `tolerance` (relative) more than the best.
+    """Run rounds until a plan is certified to cost at most `tolerance` (relative) more than the optimum.
 
     Parameters
     ----------
     start
-        Where to start. Its plan may ask more than the network can do.
+        Initial state. Its plan may exceed the network's capacity.
     each
-        Called with the number of every round and the flow that it begins with.
+        Called before every round with its number and the present flow.
     """
     barrier, rule = barrier or Barrier(), rule or RoundRule()
     state = State.start(network, barrier=barrier) if start is None else start
@@ -213,12 +217,12 @@ def descend(
 
 
 def _cold_per_s(occupied_s: Floats) -> Floats:
-    """The highest rate that a first price reckons with."""
+    """Return the highest rate used for an initial price."""
     return np.where(occupied_s > 0, _COLD_UTILISATION / np.where(occupied_s > 0, occupied_s, 1.0), np.inf)
 
 
 def _responses_per_s2(coming: Flow, offered: Floats, falls_per_s: Floats) -> tuple[Floats, Floats]:
-    """By how much the rates at each node [n_nodes] and link [n_links] fall per second that it costs more."""
+    """Return by how much the rates at each node and link fall per second of added cost there."""
     network = coming.network
     at_nodes, at_links = np.zeros(network.n_nodes), np.zeros(network.n_links)
     for links in network.links_of_stage:

@@ -1,8 +1,8 @@
-"""What thresholds do to how many tasks go on and how many answers are right, by replaying measured samples.
+"""Effect of exit thresholds on continuation shares and accuracy, by replaying measured samples.
 
-A task leaves at the first exit that is certain enough of its answer. Shares and accuracy come from the same
-samples, so that they are consistent: an exit is judged on the tasks that really reach it, which are the
-harder ones. Thresholds are levels of a common grid, one for each exit but the last.
+A task leaves at the first exit with sufficient certainty. Shares and accuracy come from the same samples, so
+they are consistent: an exit is evaluated on the tasks that reach it, which are the harder ones. Thresholds
+are levels of a common grid, one for each exit but the last.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ __all__ = ["ExitTable", "Levels", "ThresholdOutcome"]
 Floats = NDArray[np.float64]
 
 Levels = tuple[int, ...]
-"""Threshold of each exit but the last, as a number in the grid: [n_exits - 1]."""
+"""Threshold of each exit but the last, as an index into the grid: [n_exits - 1]."""
 
-_NEARLY_ALL = float(np.nextafter(1.0, 0.0))  # goes on past an exit that is open and not taken
+_NEARLY_ALL = float(np.nextafter(1.0, 0.0))  # continuation share of an open exit that no sample takes
 _EVEN_GRID = (*(round(0.05 * step, 2) for step in range(20)), 0.975, 0.99, float("inf"))
 
 
 @dataclass(frozen=True, eq=False)
 class ThresholdOutcome:
-    """What thresholds lead to.
+    """Continuation shares, exit shares and accuracy under given thresholds.
 
     Attributes
     ----------
     continues : [n_exits - 1]
-        I_h: of the tasks that reach exit h, the share that goes on; below 1 at every exit that is open.
-        Where none reaches it, the share of all tasks that would.
+        I_h: of the tasks that reach exit h, the share that continues; below 1 at every open exit. If no task
+        reaches it, the share of all tasks that would continue.
     leaves : [n_exits]
         Share of all tasks that leaves at each exit.
     accuracy
-        Share of all tasks whose answer is right where they leave.
+        Share of all tasks whose answer is correct at the exit where they leave.
     """
 
     continues: Floats
@@ -56,11 +56,12 @@ class ExitTable:
     Attributes
     ----------
     certainty : [n_samples, n_exits]
-        The larger, the surer: a task leaves where it is at least the threshold. -inf: no exit there. The last
-        exit takes all that reach it.
+        Certainty: a task leaves where it is at least the threshold. -inf: there is no exit. The last exit
+        takes all tasks that reach it.
     is_correct : [n_samples, n_exits]
+        Whether the answer at each exit is correct.
     grid : [n_levels]
-        Thresholds, increasing; inf stands for an exit that is closed.
+        Thresholds, increasing; inf closes an exit.
     sign
         -1 if certainty is a negative entropy, so that thresholds are shown as entropies.
     """
@@ -90,24 +91,24 @@ class ExitTable:
         grid: Sequence[float] = _EVEN_GRID,
         tokens: slice = slice(None),
     ) -> ExitTable:
-        """Take the exits at the ends of sub-models from measured records.
+        """Build the table of the exits at the ends of sub-models from measured records.
 
         Parameters
         ----------
         blocks : [n_exits]
-            After how many blocks each sub-model ends; where no exit was recorded, there is none. The last
-            must be the model's end.
+            Number of blocks before the end of each sub-model. An end without a recorded exit has none. The
+            last must be the model's end.
         by
-            Least confidence, or most entropy [nats] as in DeeBERT (Xin et al. 2020, arXiv 2004.12993).
+            Least confidence, or largest entropy [nats] as in DeeBERT (Xin et al. 2020, arXiv 2004.12993).
         grid
-            Thresholds: least confidences, or most entropies. inf (of entropies: -inf) closes an exit.
+            Thresholds: least confidences, or largest entropies. inf (for entropies: -inf) closes an exit.
         tokens
-            Which of the records to take, so that thresholds are chosen on others than are judged.
+            Records to use, so that thresholds can be chosen and evaluated on different ones.
 
         Raises
         ------
         InputError
-            If the blocks are not the model's, or entropy was not recorded.
+            If the blocks do not match the model, or entropy was not recorded.
         """
         if not blocks or list(blocks) != sorted(set(blocks)) or blocks[-1] != records.blocks[-1]:
             raise InputError(
@@ -129,38 +130,38 @@ class ExitTable:
 
     @property
     def n_exits(self) -> int:
-        """Exits, the last among them: sub-models."""
+        """Number of exits, and so of sub-models; the last is included."""
         return int(self.certainty.shape[1])
 
     @property
     def n_levels(self) -> int:
-        """Thresholds in the grid."""
+        """Number of thresholds in the grid."""
         return len(self.grid)
 
     @property
     def highest(self) -> Levels:
-        """The strictest thresholds, with which the fewest leave early."""
+        """Levels of the strictest thresholds, with which the fewest tasks leave early."""
         return (self.n_levels - 1,) * (self.n_exits - 1)
 
     @cached_property
     def n_met(self) -> NDArray[np.int64]:
-        """How many thresholds of the grid each inner certainty meets: [n_samples, n_exits - 1]."""
+        """Number of grid thresholds that each certainty at an inner exit meets: [n_samples, n_exits - 1]."""
         return np.searchsorted(self.grid, self.certainty[:, :-1], side="right")
 
     def thresholds(self, levels: Levels) -> Floats:
-        """Levels as least confidences, or as most entropies: [n_exits - 1]."""
+        """Return the thresholds of these levels, as least confidences or largest entropies: [n_exits - 1]."""
         values: Floats = self.sign * self.grid[list(levels)]
         return values
 
     def leave(self, levels: Levels) -> NDArray[np.int64]:
-        """At which exit each sample leaves: [n_samples]."""
+        """Return the exit at which each sample leaves: [n_samples]."""
         meets = np.ones((len(self.certainty), self.n_exits), np.bool_)
         meets[:, :-1] = self.n_met > np.asarray(levels, np.int64)
         first: NDArray[np.int64] = np.argmax(meets, axis=1)
         return first
 
     def closed(self, levels: Levels) -> Levels:
-        """The same thresholds, with exits closed that samples reach and none takes: no head for nothing."""
+        """Return the levels with exits closed that samples reach but none takes, which saves their heads."""
         leaves = self.outcome(levels).leaves
         is_taken = (leaves[:-1] > 0) | (np.cumsum(leaves)[:-1] > 1 - 1e-12)
         return tuple(
@@ -169,7 +170,7 @@ class ExitTable:
         )
 
     def outcome(self, levels: Levels) -> ThresholdOutcome:
-        """Replay all samples."""
+        """Return continuation shares, exit shares and accuracy by replaying all samples."""
         if len(levels) != self.n_exits - 1 or not all(0 <= level < self.n_levels for level in levels):
             raise InputError(
                 f"exit table: levels {levels}; expected {self.n_exits - 1} numbers from 0 "

@@ -1,6 +1,7 @@
-"""Rivals that look at no load: computing first and bandwidth first.
+"""Baselines that ignore load: computing first and bandwidth first.
 
-CF and BF as the names in Xie et al. 2024 (arXiv 2412.08284) say; their exact rules were not seen.
+CF and BF are implemented as their names in Xie et al. 2024 (arXiv 2412.08284) suggest; their exact rules were
+not available.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ Floats = NDArray[np.float64]
 
 
 def computing_first(network: OffloadingNetwork) -> Floats:
-    """CF: hops in proportion to the capacity of the servers they enter: [n_links]."""
+    """CF: return a plan in proportion to the capacity of the servers that links enter: [n_links]."""
     return _in_proportion(network, 1 / network.service_s[network.head])
 
 
 def bandwidth_first(network: OffloadingNetwork) -> Floats:
-    """BF: hops in proportion to the rate of their links: [n_links].
+    """BF: return a plan in proportion to the rate of links: [n_links].
 
-    Where a hop takes no time (it leads to the node's own processor), such hops share all tasks.
+    Links that take no time (to the node's own processor) share all tasks where a node has them.
     """
     free = network.transfer_s == 0
     has_free = np.bincount(network.tail, free, network.n_nodes)[network.tail] > 0

@@ -1,13 +1,13 @@
-"""What a plan makes of a network: rates at its nodes and links, utilisations, mean delay, cost.
+"""Flow of a plan in a network: rates at nodes and links, utilisations, mean delay, cost.
 
-A plan is ``p`` [n_links]: with what probability a task that leaves a node takes each of its links.
+A plan is ``p`` [n_links]: the probability that a task that leaves a node takes each of its links.
 
 ::
 
     phi_k = arrivals_k + sum_i f_ik,    f_ik = phi_i I_i p_ik,    rho_k = phi_k s_k
     T = (1 / Phi) [ sum_k F(rho_k) + sum_ik f_ik t_ik ]
 
-A link with a queue holds F(f_ik t_ik) tasks instead of f_ik t_ik.
+A link with a queue contains F(f_ik t_ik) tasks instead of f_ik t_ik.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class Flow:
 
     @property
     def link_utilisation(self) -> Floats:
-        """Share of the time that each link is occupied; meaningful where it has a queue: [n_links]."""
+        """Utilisation of each link; meaningful where the link has a queue: [n_links]."""
         return self.link_per_s * self.network.transfer_s
 
 
 def even_plan(network: OffloadingNetwork) -> Floats:
-    """A plan that takes every link of a node equally often."""
+    """Return the plan that takes all links of a node with equal probability."""
     plan: Floats = 1.0 / network.n_hops[network.tail]
     return plan
 
 
 def require_plan(network: OffloadingNetwork, plan: Floats) -> None:
-    """Raise InputError unless a plan is one of this network: probabilities that sum to 1 at each node."""
+    """Raise InputError unless the plan has one probability per link, summing to 1 at each node."""
     if plan.shape != (network.n_links,) or not np.all(plan >= 0):
         raise InputError(
             f"offloading: a plan of shape {plan.shape} for {network.n_links} links; expected one each"
@@ -63,7 +63,7 @@ def require_plan(network: OffloadingNetwork, plan: Floats) -> None:
 
 
 def flow_of(network: OffloadingNetwork, plan: Floats) -> Flow:
-    """Rates that a plan leads to."""
+    """Return the rates that result from a plan."""
     node_per_s = network.arrivals_per_s.copy()
     link_per_s = np.empty(network.n_links)
     for links in network.links_of_stage:
@@ -74,7 +74,7 @@ def flow_of(network: OffloadingNetwork, plan: Floats) -> Flow:
 
 
 def plan_of_flow(network: OffloadingNetwork, link_per_s: Floats, otherwise: Floats | None = None) -> Floats:
-    """The plan behind given link rates; nodes without a task keep another plan's row, even by default."""
+    """Return the plan of link rates; nodes without tasks have the row of `otherwise` (default: even)."""
     link_per_s = np.maximum(link_per_s, 0.0)
     out = np.bincount(network.tail, link_per_s, network.n_nodes)[network.tail]
     idle = out <= 1e-12 * network.total_per_s
@@ -84,7 +84,7 @@ def plan_of_flow(network: OffloadingNetwork, link_per_s: Floats, otherwise: Floa
 
 
 def mean_delay_s(flow: Flow) -> float:
-    """T: mean time from a task's arrival to its answer; infinite if a queue is not stable."""
+    """Return T, the mean time from a task's arrival to its answer; infinite if a queue is not stable."""
     network = flow.network
     servers = (network.stage > 0) & (flow.node_per_s > 0)
     rates = flow.node_per_s[servers]
@@ -99,9 +99,9 @@ def mean_delay_s(flow: Flow) -> float:
 
 
 def cost_tasks(flow: Flow, barrier: Barrier) -> float:
-    """R: mean number of tasks in the network, continued beyond capacity, with the penalty.
+    """Return R, the mean number of tasks in the network, continued beyond capacity, with the penalty.
 
-    It is Phi T wherever no queue is loaded beyond kappa.
+    It equals Phi T if no queue is loaded beyond kappa.
     """
     network = flow.network
     tasks, _, _ = queue_tasks(flow.utilisation, network.scv, barrier)

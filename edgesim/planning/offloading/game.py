@@ -1,18 +1,20 @@
 """NGTO: every offloader minimises the mean delay of its own tasks, until none gains by changing its row.
 
-The non-cooperative game of the paper's baseline as its name says; its exact rules were not seen. Every node
-that sends on is a player. Its row splits the tasks that come to it; what it minimises is their mean delay
-from there to their answers, with all other rows given: it counts how much its own tasks lengthen the queues
-that they meet, not what they cost others. Between a player with few tasks (who takes the shortest way, as in
-Wardrop's equilibrium) and one who sends everything (who would plan as DTO-EE does) lies the price of anarchy.
+The non-cooperative game that the name of the paper's baseline suggests; its exact rules were not available.
+Every node that sends on is a player. Its row divides the tasks that it receives. It minimises the mean delay
+of these tasks from there to their answers, with all other rows given: it counts how much its own tasks
+lengthen the queues that they meet, but not the delay they add to other players' tasks. A player with few
+tasks takes the shortest path, as in Wardrop's equilibrium; one that sends all tasks would plan as DTO-EE
+does. The difference is the price of anarchy.
 
 ::
 
     J_i(q) = sum_r x_r T_r(a_r + x_r) + t_i sum_k q_k c_ik,     x_r = t_i sum_k q_k R_kr
 
-R_kr: how often a task that enters hop k meets queue r; a_r: the others' rate there; T_r: mean time in the
-queue, continued beyond capacity as F is. J_i is convex in q. Players respond one after another, from the last
-stage to the first, by projected Newton-like steps, until rows stand still: an equilibrium.
+R_kr: mean number of times that a task entering hop k meets queue r; a_r: the others' rate there; T_r: mean
+time in the queue, continued beyond capacity as F is. J_i is convex in q. Players respond one after another,
+from the last stage to the first, by projected Newton-like steps, until the rows stop changing: an
+equilibrium.
 """
 
 from __future__ import annotations
@@ -32,20 +34,22 @@ __all__ = ["Equilibrium", "equilibrium"]
 
 Floats = NDArray[np.float64]
 
-_N_STEPS = 30  # of one response; warm starts need two or three
+_N_STEPS = 30  # per response; warm starts need two or three
 
 
 @dataclass(frozen=True, eq=False)
 class Equilibrium:
-    """Where best responses led.
+    """Result of the best responses.
 
     Attributes
     ----------
     plan : [n_links]
+        Plan of all players.
     n_sweeps
-        How often every player has responded.
+        Number of responses of every player.
     regret
-        Largest part of its delay that a player could still save by its own row, as marginal costs bound it.
+        Largest fraction of its delay that a player could still save by its own row, bounded by marginal
+        costs.
     """
 
     plan: Floats
@@ -55,7 +59,7 @@ class Equilibrium:
 
 @dataclass(frozen=True, eq=False)
 class _Queues:
-    """Nodes, then links with queues: what a task may meet [n_queues]."""
+    """Queues of a network: nodes, then links with queues [n_queues]."""
 
     service_s: Floats
     scv: Floats
@@ -69,7 +73,7 @@ def equilibrium(
     tolerance: float = 1e-3,
     n_most: int = 200,
 ) -> Equilibrium:
-    """Play best responses until no player can save more than `tolerance` of its delay."""
+    """Iterate best responses until no player can save more than `tolerance` of its delay."""
     barrier = barrier or Barrier()
     plan = computing_first(network) if plan is None else plan.copy()
     queued = np.flatnonzero(network.has_queue)
@@ -85,7 +89,7 @@ def equilibrium(
         n_sweeps, regret = n_sweeps + 1, 0.0
         flow = flow_of(network, plan)
         load = np.concatenate([flow.node_per_s, flow.link_per_s[queued]])
-        # Of every node, what a task that enters it meets, itself included, and time on links without queues.
+        # By node, visits of a task that enters it to each queue (its own included), and time on other links.
         meets = np.zeros((network.n_nodes, len(queues.service_s)))
         meets[np.arange(network.n_nodes), np.arange(network.n_nodes)] = 1.0
         links_s = np.zeros(network.n_nodes)
@@ -119,7 +123,7 @@ def _response(
     queues: _Queues,
     barrier: Barrier,
 ) -> tuple[Floats, float]:
-    """A player's best row, and the part of its delay that it saved at most by leaving the old one."""
+    """Return a player's best row, and an upper bound of the fraction of its delay that this saves."""
     met = np.flatnonzero(entered.any(axis=0) & (queues.service_s > 0))
     entered, others, rows = entered[:, met], np.maximum(others_per_s[met], 0.0), Rows.single(len(row))
     service_s, scv = queues.service_s[met], queues.scv[met]
@@ -147,7 +151,7 @@ def _response(
 def _times(
     service_s: Floats, scv: Floats, rate_per_s: Floats, barrier: Barrier
 ) -> tuple[Floats, Floats, Floats]:
-    """Mean time in each queue F / lambda, and its two derivatives by the rate."""
+    """Return the mean time in each queue, F / lambda, and its first two derivatives by the rate."""
     rate = np.maximum(rate_per_s, 1e-9 / service_s)
     tasks, slope, curvature = queue_tasks(rate * service_s, scv, barrier)
     time_s = tasks / rate

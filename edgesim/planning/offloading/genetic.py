@@ -1,9 +1,9 @@
-"""GA: a genetic algorithm on rows and thresholds together, with a stated budget of evaluations.
+"""GA: a genetic algorithm on rows and thresholds together, with a given budget of evaluations.
 
-The paper's baseline as its name says; its operators were not seen. A common design: real-coded rows,
-tournament selection, a crossover that takes whole rows (the unit that makes sense on its own) and thresholds
-from either parent, mutation that draws a row anew or moves a threshold, and elitism. Fitness is what DTO-EE
-minimises.
+Implements the baseline that the paper names; its operators were not available. The design is common:
+real-coded rows, tournament selection, a crossover that takes whole rows and thresholds from either parent (a
+row is the smallest meaningful unit), a mutation that redraws a row or shifts a threshold, and elitism.
+Fitness is the objective of DTO-EE.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Breeding:
     Attributes
     ----------
     n_evaluations
-        Budget: plans that are judged, those of the first population among them.
+        Budget: number of plans evaluated, those of the first population included.
     row_mutation, level_mutation
-        Probability that a row, or a threshold, of a child changes.
+        Probability that a row, or a threshold, of a child is mutated.
     """
 
     n_evaluations: int = 2000
@@ -51,7 +51,7 @@ class Breeding:
     def __post_init__(self) -> None:
         if not (1 <= self.n_elite < self.n_population <= self.n_evaluations and self.n_tournament >= 1):
             raise InputError(
-                f"offloading: {self}; expected an elite smaller than the population, and that "
+                f"offloading: {self}; expected an elite smaller than the population, and a population "
                 "within the budget"
             )
 
@@ -66,12 +66,12 @@ def evolve(
     levels: Levels | None = None,
     barrier: Barrier | None = None,
 ) -> JointPlan:
-    """The best plan and thresholds that the budget finds.
+    """Return the best plan and thresholds found within the budget.
 
     Parameters
     ----------
     levels
-        Thresholds that stay as they are; None: they evolve with the rows.
+        Thresholds to keep fixed; None: they evolve with the rows.
     """
     breeding, barrier = breeding or Breeding(), barrier or Barrier()
     rows, n_free = all_rows(network), table.n_exits - 1
@@ -116,7 +116,7 @@ def evolve(
 
 
 def _random_rows(rows: Rows, rng: np.random.Generator) -> Floats:
-    """Rows drawn evenly from all probability vectors."""
+    """Draw rows uniformly from all probability vectors."""
     drawn = rng.exponential(size=len(rows.row))
     plan: Floats = drawn / rows.sums(drawn)[rows.row]
     return plan

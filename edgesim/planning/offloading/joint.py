@@ -1,4 +1,4 @@
-"""Rows and thresholds together, on a network that stands still: DTO-EE, and thresholds tuned for any rule."""
+"""Joint choice of rows and thresholds on a static network: DTO-EE, and thresholds tuned for any rule."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class JointPlan:
     Attributes
     ----------
     cost_s
-        What was minimised, of the continued delay: finite even if a queue is overloaded.
+        Value of the objective, with the delay continued beyond capacity: finite even for overloaded queues.
     n_steps
-        Rounds, or plans that were tried.
+        Number of rounds, or of plans tried.
     """
 
     levels: Levels
@@ -44,7 +44,7 @@ class JointPlan:
 
 
 def delay_at(network: OffloadingNetwork, plan: Floats, outcome: ThresholdOutcome, barrier: Barrier) -> float:
-    """Mean delay of a plan, continued beyond capacity, with the shares that thresholds lead to [s]."""
+    """Return a plan's mean delay, continued beyond capacity, with the thresholds' shares [s]."""
     shared = network.with_shares(outcome.continues)
     return cost_tasks(flow_of(shared, plan), barrier) / network.total_per_s
 
@@ -61,18 +61,19 @@ def plan_jointly(
     n_rounds: int = 100,
     n_patient: int = 15,
 ) -> JointPlan:
-    """DTO-EE: every round, a step of all rows, then the thresholds that are best for the rows as they are.
+    """DTO-EE: in every round, take one step of all rows, then choose the best thresholds for these rows.
 
-    That takes from each stage what its queues would hold at other rates, no more than the steps to
-    neighbouring thresholds of a run do (:func:`~edgesim.planning.offloading.thresholds.threshold_step`).
-    Accuracy is no smooth function of thresholds: such steps alone end up to 13 % above the optimum.
+    Each stage contributes its queues' contents at other rates, the same information that the steps to
+    neighbouring thresholds use during a run
+    (:func:`~edgesim.planning.offloading.thresholds.threshold_step`). Accuracy is not a smooth function of
+    thresholds: such steps alone end up to 13 % above the optimum.
 
     Parameters
     ----------
     levels
-        Where thresholds start: exits closed by default.
+        Initial thresholds. None: exits closed.
     n_patient
-        Rounds without an improvement of 0.01 % after which it ends.
+        Number of rounds without an improvement of 0.01 % after which the search ends.
     """
     barrier, rule = barrier or Barrier(), rule or RoundRule()
     _require_exits(network, table)
@@ -104,17 +105,17 @@ def tuned(
     levels: Levels | None = None,
     barrier: Barrier | None = None,
 ) -> JointPlan:
-    """Thresholds tuned for a rule that answers every network with a plan.
+    """Return the best thresholds for a rule that maps every network to a plan.
 
-    See :mod:`~edgesim.planning.offloading.threshold_search`. With the optimum as the rule it stands for the
-    joint optimum where that is too large to enumerate: exact in the plan, heuristic in the levels.
+    See :mod:`~edgesim.planning.offloading.threshold_search`. With the optimum as the rule, the result
+    approximates a joint optimum that is too large to enumerate: exact in the plan, heuristic in the levels.
 
     Parameters
     ----------
     respond
-        Gives a network's plan; it is handed the best plan so far, as a place to start from.
+        Function from a network and the best plan so far (as a starting point) to the network's plan.
     levels
-        Thresholds to begin with, beside the strictest and the loosest.
+        Initial thresholds, in addition to the strictest and the loosest.
     """
     barrier = barrier or Barrier()
     _require_exits(network, table)

@@ -1,4 +1,4 @@
-"""What one more task per second costs at each node, passed upstream from the last stage to the first.
+"""Marginal cost of tasks at each node and link, propagated upstream from the last stage to the first.
 
 ::
 
@@ -25,16 +25,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Marginals:
-    """Marginal costs [s].
+    """Marginal costs of one more task per second [s].
 
     Attributes
     ----------
     own_s, alone_s
-        Of a node alone [n_nodes], of a link alone [n_links].
+        Cost at a node alone [n_nodes], at a link alone [n_links].
     node_s : [n_nodes]
-        delta: of a node and everything after it.
+        delta: cost at a node and everything after it.
     link_s : [n_links]
-        D: of a link, the node that it enters, and everything after.
+        D: cost at a link, the node that it enters, and everything after it.
     """
 
     own_s: Floats
@@ -44,7 +44,7 @@ class Marginals:
 
 
 def link_marginals(flow: Flow, barrier: Barrier) -> Floats:
-    """Marginal cost of each link alone [s]: [n_links]."""
+    """Return the marginal cost of each link alone [s]: [n_links]."""
     network = flow.network
     alone_s = network.transfer_s.copy()
     if network.link_scv is not None:
@@ -57,7 +57,7 @@ def link_marginals(flow: Flow, barrier: Barrier) -> Floats:
 def passed_upstream(
     network: OffloadingNetwork, plan: Floats, own_s: Floats, alone_s: Floats
 ) -> tuple[Floats, Floats]:
-    """Delta of each node and D of each link, from the last stage back to the first, of given prices."""
+    """Return delta of each node and D of each link from given prices, from the last stage to the first."""
     node_s, link_s = own_s.copy(), alone_s.copy()
     for links in reversed(network.links_of_stage):
         tail = network.tail[links]
@@ -67,7 +67,7 @@ def passed_upstream(
 
 
 def marginals(flow: Flow, plan: Floats, barrier: Barrier) -> Marginals:
-    """Marginal costs of a plan everywhere."""
+    """Return the marginal costs of a plan at all nodes and links."""
     network = flow.network
     _, slope, _ = queue_tasks(flow.utilisation, network.scv, barrier)
     own_s = network.service_s * slope
@@ -77,17 +77,17 @@ def marginals(flow: Flow, plan: Floats, barrier: Barrier) -> Marginals:
 
 
 def gradient(flow: Flow, costs: Marginals) -> Floats:
-    """dR/dp [tasks]: [n_links]."""
+    """Return dR/dp [tasks]: [n_links]."""
     network = flow.network
     leaving = flow.node_per_s * network.onward
     return leaving[network.tail] * costs.link_s
 
 
 def excess_tasks(flow: Flow, costs: Marginals) -> float:
-    """By how much at most a plan's R exceeds the least: R - R* <= this.
+    """Return an upper bound of the excess of a plan's R over the least: R - R* <= this.
 
-    R is convex in the link rates f, so R* >= R + grad R (f* - f): what the flow costs at its marginal costs,
-    less what the cheapest paths would.
+    R is convex in the link rates f, so R* >= R + grad R (f* - f). The bound is the flow's cost at its
+    marginal costs, minus that of the cheapest paths.
     """
     network = flow.network
     least_s = costs.own_s.copy()

@@ -1,16 +1,16 @@
-"""End devices, layers of servers that hold sub-models one after another, and the links between them.
+"""Networks of end devices, layers of servers with consecutive sub-models, and the links between them.
 
-Stage 0 are end devices, where tasks arrive; a server of stage h holds sub-model h. A task goes from a node
-to one of the nodes of the next stage that it reaches, and leaves after sub-model h with probability
-``1 - I_h``. Xie et al. 2024 (arXiv 2412.08284); what its formulas say of FLOP and FLOP/s is said here with
-times that were measured: ``service_s`` is alpha_h / mu_j.
+Stage 0 consists of the end devices, where tasks arrive; a server of stage h holds sub-model h. A task goes
+from a node to one of the nodes of the next stage that it reaches, and leaves after sub-model h with
+probability ``1 - I_h``. Xie et al. 2024 (arXiv 2412.08284). Where its formulas use FLOP and FLOP/s, this
+module uses measured times: ``service_s`` is alpha_h / mu_j.
 
-Departures from the paper: a server's service may have any variance (its queue follows
-Pollaczek-Khinchine), a link may have a queue of its own, and an end device that computes sub-model 1 itself
-is a node of stage 1 that only it reaches, over a link of no time.
+Departures from the paper: a server's service time may have any variance (its queue follows
+Pollaczek-Khinchine), a link may have its own queue, and an end device that computes sub-model 1 itself is
+represented by a node of stage 1 that only it reaches, over a link that takes no time.
 
 Not modelled: a processor that serves two sub-models (or two stages) from one queue, several links that share
-one medium, and the way of an answer back to its device.
+one medium, and the return of an answer to its device.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ Ints = NDArray[np.int64]
 
 
 class DemandUnderExits(Protocol):
-    """Tasks whose demand depends on exits in another way than by fewer of them coming."""
+    """Demand that depends on exits beyond the number of tasks that arrive."""
 
     def under(self, network: OffloadingNetwork, continues: Floats) -> OffloadingNetwork:
-        """The network with such shares that go on [n_stages - 2], and the times that follow from them."""
+        """Return the network with these continuation shares [n_stages - 2] and the resulting times."""
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Service times where exits have heads of their own, which are computed only where tasks may leave.
+    """Service times where exits have their own heads, which are computed only at open exits.
 
     Attributes
     ----------
     bare_s, head_s : [n_nodes]
-        Mean time of each node's sub-model without a head, and what the head adds.
+        Mean time of each node's sub-model without a head, and the time that the head adds.
     """
 
     bare_s: Floats
+
     head_s: Floats
 
     def service_s(self, is_open: NDArray[np.bool_]) -> Floats:
-        """Service times, with the heads of the nodes whose exits are open: [n_nodes]."""
+        """Return the service times, with heads where exits are open: [n_nodes]."""
         return np.where(is_open, self.bare_s + self.head_s, self.bare_s)
 
 
@@ -68,10 +69,10 @@ class OffloadingNode:
     service_s
         Mean time to compute its sub-model once; 0 at stage 0.
     arrivals_per_s
-        Rate of the tasks that begin here.
+        Rate of the tasks that arrive at this node from outside.
     scv
-        Squared coefficient of variation of the service time: 1 exponential (M/M/1), 0 constant (M/D/1).
-        A processor that is shared equally (PS) has the mean delay of 1, whatever its law.
+        Squared coefficient of variation of the service time: 1 exponential (M/M/1), 0 constant (M/D/1). An
+        equally shared processor (PS) has the mean delay of scv = 1 for any service-time distribution.
     """
 
     name: str
@@ -83,7 +84,7 @@ class OffloadingNode:
 
 @dataclass(frozen=True, eq=False)
 class OffloadingNetwork:
-    """Nodes in order of their stages, links in order of the nodes that they leave.
+    """A network: nodes in order of their stages, links in order of the nodes that they leave.
 
     Arrays over nodes are [n_nodes], over links [n_links]. :meth:`of` puts them in order and checks them.
 
@@ -92,18 +93,18 @@ class OffloadingNetwork:
     stage, arrivals_per_s, service_s, scv
         As in :class:`OffloadingNode`.
     tail, head
-        The nodes that each link leaves and enters.
+        Nodes that each link leaves and enters.
     transfer_s
         Mean time that a task takes over each link; with a queue, the time that it occupies the link.
     link_scv
-        Squared coefficient of variation of that time where the link has a queue of its own, nan where it
-        takes a constant time whatever its load. None: no link has a queue.
+        Squared coefficient of variation of that time for links with their own queue; nan for links whose time
+        does not depend on load. None: no link has a queue.
     continues : [n_stages]
-        I_h, the share of the tasks at stage h that goes on to the next: 1 at stage 0, 0 at the last.
+        I_h, the share of the tasks at stage h that continues to the next: 1 at stage 0, 0 at the last.
     work
-        What tasks ask of nodes and links under other shares; None: the same, of those that come.
+        Model of the tasks' demand under other shares; None: demand per task does not depend on them.
     heads
-        What exits add to service times; an exit that all tasks pass is closed, and adds nothing. None:
+        Times that exits add to service times; an exit that all tasks pass is closed, and adds none. None:
         service times do not depend on exits.
     """
 
@@ -129,25 +130,28 @@ class OffloadingNetwork:
         *,
         link_scv: Mapping[tuple[str, str], float] | None = None,
     ) -> OffloadingNetwork:
-        """Put nodes and links (by the names of their two ends) in order.
+        """Build the network from nodes and links (given by the names of their ends), put in order.
 
         Parameters
         ----------
         continues : [n_stages - 2]
-            Shares that go on after sub-models 1 .. H - 1; all of them, if none are given.
+            Continuation shares after sub-models 1 .. H - 1. Empty: all tasks continue.
         link_scv
-            The links that have queues.
+            Links that have queues.
 
         Raises
         ------
         InputError
-            If a link joins no neighbouring stages, a node has no way on, or a number makes no sense.
+            If a link does not join consecutive stages, a node has no outgoing link, or a number is out of
+            range.
         """
         ordered = sorted(nodes, key=lambda node: node.stage)  # stable: as given within a stage
         place = {node.name: number for number, node in enumerate(ordered)}
         for pair in transfer_s:
             if not set(pair) <= place.keys():
-                raise InputError(f"offloading: link {pair} joins nodes that are not given; name them first")
+                raise InputError(
+                    f"offloading: link {pair} joins nodes that are not given; add them to the nodes"
+                )
         pairs = sorted(transfer_s, key=lambda pair: (place[pair[0]], place[pair[1]]))
         queues = None
         if link_scv is not None:
@@ -169,7 +173,7 @@ class OffloadingNetwork:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != self.n_nodes or self.n_nodes == 0 or self.n_stages < 2:
-            raise InputError("offloading: expected nodes of at least two stages, each with a name of its own")
+            raise InputError("offloading: expected nodes of at least two stages, each with its own name")
         if set(self.stage.tolist()) != set(range(self.n_stages)) or np.any(np.diff(self.stage) < 0):
             raise InputError(
                 f"offloading: stages {sorted(set(self.stage.tolist()))}; expected every one from 0, in order"
@@ -180,9 +184,11 @@ class OffloadingNetwork:
                 f"expected {self.n_stages - 2}, one after each but the last"
             )
         if not np.all((self.continues >= 0) & (self.continues <= 1)) or self.continues[0] != 1:
-            raise InputError("offloading: a share that goes on is no share; expected 0 to 1, 1 at stage 0")
+            raise InputError("offloading: continuation shares out of range; expected 0 to 1, 1 at stage 0")
         if np.any(self.stage[self.head] != self.stage[self.tail] + 1) or np.any(np.diff(self.tail) < 0):
-            raise InputError("offloading: a link must lead from a node to one of the next stage")
+            raise InputError(
+                "offloading: a link skips or reverses stages; expected each to lead to the next stage"
+            )
         lonely = np.flatnonzero((self.n_hops == 0) & (self.stage < self.n_stages - 1))
         if len(lonely):
             raise InputError(
@@ -190,7 +196,7 @@ class OffloadingNetwork:
                 "give it a link"
             )
         if np.any(self.service_s[self.stage > 0] <= 0) or np.any(self.service_s[self.stage == 0] != 0):
-            raise InputError("offloading: expected service times above 0 of servers, and none of end devices")
+            raise InputError("offloading: expected service times above 0 at servers, and of 0 at end devices")
         for array in (self.arrivals_per_s, self.scv, self.transfer_s):
             if not np.all(np.isfinite(array) & (array >= 0)):
                 raise InputError("offloading: expected rates, variances and times of at least 0, all finite")
@@ -199,38 +205,38 @@ class OffloadingNetwork:
 
     @property
     def n_nodes(self) -> int:
-        """Devices and servers."""
+        """Number of devices and servers."""
         return len(self.names)
 
     @property
     def n_links(self) -> int:
-        """Links, that is, entries of a plan."""
+        """Number of links, which is the length of a plan."""
         return len(self.tail)
 
     @property
     def n_stages(self) -> int:
-        """H + 1: end devices and sub-models."""
+        """Number of stages, H + 1: end devices and sub-models."""
         return int(self.stage[-1]) + 1
 
     @cached_property
     def total_per_s(self) -> float:
-        """Phi: the rate at which tasks arrive at all nodes together."""
+        """Phi: total arrival rate at all nodes."""
         return float(self.arrivals_per_s.sum())
 
     @cached_property
     def n_hops(self) -> Ints:
-        """How many nodes each node reaches: [n_nodes]."""
+        """Number of nodes that each node reaches: [n_nodes]."""
         return np.bincount(self.tail, minlength=self.n_nodes)
 
     @cached_property
     def onward(self) -> Floats:
-        """Share of the tasks at each node that goes on: [n_nodes]."""
+        """Share of the tasks at each node that continues: [n_nodes]."""
         share: Floats = self.continues[self.stage]
         return share
 
     @cached_property
     def first_link(self) -> Ints:
-        """Where each node's links begin, and where the last one's end: [n_nodes + 1]."""
+        """Index of each node's first link, and the number of links: [n_nodes + 1]."""
         return np.concatenate([[0], np.cumsum(self.n_hops)])
 
     @cached_property
@@ -241,21 +247,21 @@ class OffloadingNetwork:
 
     @cached_property
     def has_queue(self) -> NDArray[np.bool_]:
-        """Which links have a queue: [n_links]."""
+        """Whether each link has a queue: [n_links]."""
         if self.link_scv is None:
             return np.zeros(self.n_links, np.bool_)
         return ~np.isnan(self.link_scv)
 
     def links(self, node: int) -> slice:
-        """The links that leave a node."""
+        """Return the links that leave a node, as a slice."""
         return slice(int(self.first_link[node]), int(self.first_link[node + 1]))
 
     def scaled(self, factor: float) -> OffloadingNetwork:
-        """The same network with arrivals so many times as frequent."""
+        """Return the network with all arrival rates multiplied by a factor."""
         return replace(self, arrivals_per_s=self.arrivals_per_s * factor)
 
     def with_shares(self, continues: Sequence[float] | Floats) -> OffloadingNetwork:
-        """The same network with other shares that go on after sub-models 1 .. H - 1: [n_stages - 2]."""
+        """Return the network with other continuation shares after sub-models 1 .. H - 1: [n_stages - 2]."""
         if self.work is not None:
             return self.work.under(self, np.array(continues, np.float64))
         shares = np.array([1.0, *continues, 0.0], np.float64)

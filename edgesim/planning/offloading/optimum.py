@@ -1,8 +1,8 @@
-"""The best plan there is, found centrally: the bound for every rule that sees less.
+"""The optimal plan, found centrally: the lower bound for every rule with less information.
 
 The cost is convex in the link rates f, not in the probabilities p. By Pollaczek-Khinchine
-``F(rho) = rho + v (1 / (1 - rho) - 1 - rho)`` with v = (1 + scv) / 2, so that the problem is a second-order
-cone program for M/M/1, M/D/1 and M/G/1 alike.
+``F(rho) = rho + v (1 / (1 - rho) - 1 - rho)`` with v = (1 + scv) / 2, so the problem is a second-order cone
+program for M/M/1, M/D/1 and M/G/1 alike.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Optimum:
 
 
 def optimal_plan(network: OffloadingNetwork) -> Optimum:
-    """Solve for the plan of least mean delay, with every queue stable.
+    """Return the plan of least mean delay with every queue stable.
 
     Raises
     ------
     InputError
-        If arrivals are at or above the largest flow that the network carries.
+        If arrivals reach or exceed the largest flow that the network can carry.
     """
     cp = _cvxpy()
 
-    rate = network.total_per_s  # rates relative to it, so that the solver sees numbers near 1
+    rate = network.total_per_s  # rates are divided by it, so that the solver's numbers are near 1
     servers = np.flatnonzero(network.stage > 0)
     sends = network.n_hops > 0
     link = cp.Variable(network.n_links, nonneg=True)
@@ -57,7 +57,7 @@ def optimal_plan(network: OffloadingNetwork) -> Optimum:
     leaving = (network.onward * network.arrivals_per_s)[sends] / rate
     problem = cp.Problem(cp.Minimize(total), [balance(network) @ link == leaving])
     try:
-        problem.solve(solver=cp.CLARABEL, max_threads=1)  # others would not outlive a fork
+        problem.solve(solver=cp.CLARABEL, max_threads=1)  # more threads would not survive a fork
     except cp.SolverError:
         link.value = None
     flow = None
@@ -67,18 +67,18 @@ def optimal_plan(network: OffloadingNetwork) -> Optimum:
     if flow is None or not np.isfinite(mean_delay_s(flow)):
         raise InputError(
             f"offloading: no stable plan was found; arrivals may grow {largest_scale(network):.4g} times "
-            "before the network is full; lower them or add servers"
+            "before the network is full; reduce them or add servers"
         )
     return Optimum(plan, flow, mean_delay_s(flow))
 
 
 def _cvxpy() -> Any:
-    import cvxpy  # a second to import; only this function needs it
+    import cvxpy  # takes a second; only this function needs it
 
     return cvxpy
 
 
 def _tasks(cp: Any, utilisation: Any, scv: Floats) -> Any:
-    """Mean tasks in queues, as a convex expression."""
+    """Return the mean number of tasks in queues, as a convex expression."""
     waits = cp.inv_pos(1 - utilisation) - 1 - utilisation
     return cp.sum(utilisation) + cp.sum(cp.multiply((1 + scv) / 2, waits))

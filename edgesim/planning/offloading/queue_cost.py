@@ -1,17 +1,17 @@
-"""Tasks in a queue as a function of its utilisation, continued smoothly beyond what it can carry.
+"""Number of tasks in a queue as a function of its utilisation, continued smoothly beyond its capacity.
 
-An M/G/1 queue of utilisation rho holds on average (Pollaczek-Khinchine, with v = (1 + scv) / 2)
+An M/G/1 queue of utilisation rho contains on average (Pollaczek-Khinchine, with v = (1 + scv) / 2)
 
 ::
 
     F(rho) = rho + v rho^2 / (1 - rho) = rho + v (1 / (1 - rho) - 1 - rho)
     F'(rho) = 1 + v (1 / (1 - rho)^2 - 1),    F''(rho) = 2 v / (1 - rho)^3
 
-tasks, which is lambda T by Little's law: M/M/1 with scv = 1, M/D/1 with 0. A plan on its way may ask more of
-a server than it can do. Beyond rho = kappa, F goes on as its own second-order expansion there, so that value,
-slope and curvature are continuous, and the exterior-point penalty ``K max(0, rho - kappa)^2`` is added.
-Where the best plan loads no queue beyond kappa it is the best plan of the exact F too, since both problems
-are convex and agree in slope there.
+tasks, which is lambda T by Little's law: M/M/1 with scv = 1, M/D/1 with 0. An intermediate plan may exceed a
+server's capacity. Beyond rho = kappa, F is therefore continued by its second-order expansion there, so that
+value, slope and curvature are continuous, and the exterior-point penalty ``K max(0, rho - kappa)^2`` is
+added. If the optimal plan loads no queue beyond kappa, it is also optimal for the exact F, since both
+problems are convex and have the same slope there.
 
 Departure from the reference formulation: the penalty is on utilisations, not on FLOP/s, so that K [tasks]
 means the same for fast and slow servers.
@@ -33,14 +33,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Where the exact cost ends, and how steep the penalty is beyond.
+    """Utilisation at which the exact cost ends, and weight of the penalty beyond.
 
     Attributes
     ----------
     kappa
         Utilisation up to which the cost is exact, below 1.
     weight
-        K, in tasks.
+        Penalty weight K [tasks].
     """
 
     kappa: float = 0.98
@@ -55,12 +55,12 @@ class Barrier:
 
 
 def queue_tasks(utilisation: Floats, scv: Floats, barrier: Barrier) -> tuple[Floats, Floats, Floats]:
-    """Mean tasks in each queue, continued and with its penalty, and its first two derivatives.
+    """Return the continued and penalised mean number of tasks in each queue, and its first two derivatives.
 
     Parameters
     ----------
     utilisation, scv : [n]
-        rho, of any size from 0, and the squared coefficient of variation of the service time.
+        rho, 0 or more without upper limit, and the squared coefficient of variation of the service time.
     """
     v = (1 + scv) / 2
     at = np.minimum(utilisation, barrier.kappa)
@@ -74,7 +74,7 @@ def queue_tasks(utilisation: Floats, scv: Floats, barrier: Barrier) -> tuple[Flo
 
 
 def wait_and_service_s(service_s: Floats, utilisation: Floats, scv: Floats) -> Floats:
-    """Mean time in an M/G/1 queue, waiting and service; infinite where it is not stable: [n]."""
+    """Return the mean waiting plus service time in an M/G/1 queue; infinite if it is not stable: [n]."""
     stable = utilisation < 1
     idle = np.where(stable, 1 - utilisation, 1.0)
     time_s = service_s * (1 + (1 + scv) / 2 * utilisation / idle)

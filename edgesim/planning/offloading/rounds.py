@@ -1,34 +1,33 @@
-"""DTO-R and DTO-O: what each node does in a round, from what it knows and what messages brought it.
+"""DTO-R and DTO-O: the computations of each node in a round, from its own state and received messages.
 
 The paper's round: a receiver measures its rate, computes its marginal cost delta and sends it upstream
 (:func:`receiver_report`); an offloader shifts its row towards the hops with the least ``D = t + delta``
-(:func:`plain_step`). All offloaders react to one report at once and to a cost that a queue near saturation
-multiplies, so that a fixed step either swings or, being safe, takes thousands of rounds at 0.9 of the largest
-flow.
+(:func:`plain_step`). All offloaders react to one report at once, and to a cost that a queue near saturation
+multiplies. A fixed step therefore either oscillates or, if it is small enough, takes thousands of rounds at
+0.9 of the largest flow.
 
-Departure from it, the *negotiated* round, of one or more exchanges (two messages over each link, of two
-numbers and of one) before rows change:
+Departure from it: in the *negotiated* round, one or more exchanges (two messages over each link, of two
+numbers and of one) precede the change of rows:
 
-1. Each offloader works out the row that it would take at the prices of before, and sends over each link the
-   rate that would follow and how fast that rate falls with the price there (:func:`offer`).
-2. Each receiver sets the price that holds after its offloaders have responded to it: where
+1. Each offloader computes the row that it would take at the previous prices, and sends over each link the
+   resulting rate and how fast that rate falls with the price there (:func:`offer`).
+2. Each receiver sets the price that is valid after its offloaders have responded to it, where
    ``s F'(rho) = before + (rho_offered - rho) / (damping S s)`` (:func:`anticipated_price_s`; S is the sum of
-   the responses). An implicit step, so that steep queues do not limit it. It adds what comes after, and
-   reports.
+   the responses). This implicit step is not limited by steep queues. The receiver adds the costs after it,
+   and reports the sum.
 3. Each offloader makes a proximal step with those prices (:func:`offloader_step`).
 
 The weight of the proximal term is the cost of the cheapest hop over ``boldness``, which each offloader adapts
-(:mod:`~edgesim.planning.offloading.boldness`). S is exact
-for a row whose used hops stay the same; receivers are coupled over their offloaders, and the response to one
-price alone is at most half the largest response to all together (a Laplacian's diagonal and its largest
-eigenvalue), hence a damping of 2. The fixed point is the paper's: prices are the marginal costs at the rates
-that come, hops in use cost the same.
+(:mod:`~edgesim.planning.offloading.boldness`). S is exact for a row whose used hops stay the same. Receivers
+are coupled through their offloaders, and the response to one price alone is at most half the largest response
+to all together (a Laplacian's diagonal and its largest eigenvalue), hence a damping of 2. The fixed point is
+the paper's: prices are the marginal costs at the actual rates, and hops in use cost the same.
 
-The queue of a link has a price of its own, which its offloader sets as a receiver would, without a message.
+The queue of a link has its own price, which its offloader sets as a receiver would, without a message.
 
-A lost or late message leaves the last one in force on either side, and moves no fixed point. An offer says
-which price it answers: those of offloaders that have missed the last one are not taken for answers to it, for
-the price would run away.
+A lost or late message leaves the last one in force at either end, and moves no fixed point. An offer states
+the price that it answers. Offers of offloaders that have missed the last price are not treated as answers to
+it, since the price would diverge.
 """
 
 from __future__ import annotations
@@ -58,24 +57,24 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_NEWTON_STEPS = 60  # of a convex, increasing function from its right: far fewer are made
-_LEAST_RESPONSE = 0.1  # of a hop's gain: one that is alone in use, or not yet in use, may soon respond
+_NEWTON_STEPS = 60  # upper limit: from the right on a convex, increasing function, far fewer are made
+_LEAST_RESPONSE = 0.1  # of a hop's gain: a hop that is alone in use, or not yet in use, may soon respond
 
 
 @dataclass(frozen=True, slots=True)
 class RoundRule:
-    """How a round goes.
+    """Parameters of a round.
 
     Attributes
     ----------
     kind
         ``negotiated``, or ``plain`` as in the paper.
     boldness
-        Share of its tasks that a row moves at first for a relative difference in cost, about: the step size.
+        Initial step size: approximate share of its tasks that a row moves, per relative difference in cost.
     damping
-        How much more than its offloaders announced a receiver expects them to respond.
+        Factor by which a receiver expects offloaders to respond more than they announced.
     n_exchanges
-        Offers and reports before rows change.
+        Exchanges of offers and reports before rows change.
     eta_per_s
         Step size of the plain round [1/s].
     """
@@ -89,7 +88,7 @@ class RoundRule:
     def __post_init__(self) -> None:
         if not (self.boldness > 0 and self.damping > 0 and self.n_exchanges >= 1 and self.eta_per_s > 0):
             raise InputError(
-                f"offloading: {self}; expected boldness, damping and eta above 0, and an exchange or more"
+                f"offloading: {self}; expected boldness, damping and eta above 0, and at least one exchange"
             )
 
 
@@ -97,7 +96,7 @@ class RoundRule:
 
 
 def marginal_price_s(service_s: Floats, scv: Floats, rate_per_s: Floats, barrier: Barrier) -> Floats:
-    """What one more task per second costs at a queue of this rate: s F'(rho), with its penalty: [n]."""
+    """Return the marginal cost of one more task per second at each queue: s F'(rho), with penalty: [n]."""
     _, slope, _ = queue_tasks(rate_per_s * service_s, scv, barrier)
     return service_s * slope
 
@@ -112,20 +111,20 @@ def anticipated_price_s(
     damping: float,
     barrier: Barrier,
 ) -> Floats:
-    """The price at which a queue's marginal cost equals it once its offloaders have responded: [n].
+    """Return the price that equals a queue's marginal cost once its offloaders have responded to it: [n].
 
     Parameters
     ----------
     offered_per_s
         Rate that offloaders announce.
     response_per_s2
-        By how much that rate falls per second of price. 0: the marginal cost at the rate as it is.
+        Decrease of that rate per second of price. 0: return the marginal cost at the present rate.
     before_s
-        The queue's own price that they answer.
+        The queue's own price that the offers answer.
     """
     offered = offered_per_s * service_s
     reach = damping * response_per_s2 * service_s  # utilisation per second of price
-    # reach (s F'(rho) - before) + rho - offered is increasing and convex, and not below 0 at this start.
+    # reach (s F'(rho) - before) + rho - offered is increasing and convex, and at least 0 at this start.
     rho = np.maximum(offered, offered + reach * before_s)
     for _ in range(_NEWTON_STEPS):
         _, slope, curvature = queue_tasks(rho, scv, barrier)
@@ -138,7 +137,7 @@ def anticipated_price_s(
 
 
 def receiver_report(own_price_s: float, continues: float, row: Floats, costs_s: Floats) -> float:
-    """Delta: a node's own price and, for the share that goes on, what comes after [s].
+    """Return delta: a node's own price plus, for the share that continues, the costs after it [s].
 
     Parameters
     ----------
@@ -153,14 +152,16 @@ def receiver_report(own_price_s: float, continues: float, row: Floats, costs_s: 
 
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """What an offloader announces over each of its links: [n_hops] each.
+    """An offloader's announcement over each of its links: [n_hops] each.
 
     Attributes
     ----------
+    row
+        Row that it would take.
     rates_per_s
-        Tasks that it would send.
+        Rate of the tasks that it would send.
     responses_per_s2
-        By how much that would fall per second that the hop cost more.
+        Decrease of that rate per second that the hop cost more.
     """
 
     row: Floats
@@ -169,13 +170,13 @@ class Offer:
 
 
 def proximal_weights_s(rows: Rows, costs_s: Floats, boldness: Floats | float) -> Floats:
-    """Weights of the proximal step: [n_entries]."""
+    """Return the weights of the proximal step: [n_entries]."""
     weights: Floats = rows.least(costs_s)[rows.row] / boldness
     return weights
 
 
 def responses(rows: Rows, plan: Floats, weights_s: Floats) -> Floats:
-    """By how much each probability falls per second that its hop alone costs more [1/s]: [n_entries]."""
+    """Return the decrease of each probability per second that its hop alone costs more: [n_entries] [1/s]."""
     gain = 1 / weights_s
     used = np.where(plan > 1e-9, gain, 0.0)
     shared = np.where(plan > 1e-9, 1 - used / np.maximum(rows.sums(used), 1e-300)[rows.row], 0.0)
@@ -191,15 +192,16 @@ def offer(
     continues: float,
     response_per_s2: float = 0.0,
 ) -> Offer:
-    """The row that an offloader would take at known costs, and what it announces.
+    """Return the row that an offloader would take at known costs, and what it announces.
 
     Parameters
     ----------
     row, costs_s, weights_s : [n_hops]
+        Present probabilities, costs and proximal weights of the hops.
     rate_per_s
-        Rate of the tasks that come to it (that its own offloaders announced, if it is a server).
+        Rate of its incoming tasks (for a server, as announced by its own offloaders).
     response_per_s2
-        By how much that rate falls per second that they cost more here.
+        Decrease of that rate per second that tasks cost more here.
     """
     rows = Rows.single(len(row))
     taken = proximal_shift(rows, row, costs_s, weights_s)
@@ -209,10 +211,10 @@ def offer(
 
 
 def offloader_step(row: Floats, costs_s: Floats, weights_s: Floats) -> Floats:
-    """An offloader's next row: [n_hops]."""
+    """Return an offloader's next row: [n_hops]."""
     return proximal_shift(Rows.single(len(row)), row, costs_s, weights_s)
 
 
 def plain_step(row: Floats, costs_s: Floats, eta_per_s: float) -> Floats:
-    """The paper's next row: [n_hops]."""
+    """Return the next row by the paper's rule: [n_hops]."""
     return plain_shift(Rows.single(len(row)), row, costs_s, eta_per_s)

@@ -1,10 +1,10 @@
-"""The best thresholds for any rule of planning: every combination foreseen, the most promising planned for.
+"""Search for the best thresholds under any planning rule: estimate all combinations, plan the best.
 
-With a plan's rows as they are, the rates of stage l are those of a network without exits times the share of
-the tasks that reaches it, ``S_l = I_1 .. I_(l-1)``. So a stage's mean number of tasks is a function of one
-number, and what all combinations of thresholds would cost under that plan is a table lookup. A rule that
-plans anew for other shares does not do worse than that where it seeks the least delay: what is foreseen is an
-upper bound then, and exact for rules whose rows do not depend on shares.
+With fixed rows, the rates of stage l are those of a network without exits times the share of the tasks that
+reaches it, ``S_l = I_1 .. I_(l-1)``. A stage's mean number of tasks is thus a function of one number, and the
+cost of every combination of thresholds under that plan is a table lookup. If a rule minimises delay and plans
+again for the new shares, its result is no worse: the estimate is then an upper bound. It is exact for rules
+whose rows do not depend on shares.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["Combinations", "Judged", "foreseen_costs_s", "least_cost"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOST_COMBINATIONS = 300_000  # four inner exits with all 23 levels; their table takes some 20 MB
+_MOST_COMBINATIONS = 300_000  # e.g. four inner exits with all 23 levels; their table takes some 20 MB
 _N_SHARES = 33
 
 
 class Judged(Protocol):
-    """What planning for some thresholds has led to: what is minimised [s], and the plan [n_links]."""
+    """Result of planning for given thresholds: the objective's value [s] and the plan [n_links]."""
 
     @property
     def cost_s(self) -> float: ...
@@ -47,14 +47,16 @@ Found = TypeVar("Found", bound=Judged)
 
 @dataclass(frozen=True, eq=False)
 class Combinations:
-    """Combinations of thresholds, and what each leads to.
+    """Combinations of thresholds, with the resulting shares and accuracy.
 
     Attributes
     ----------
     levels : [n, n_exits - 1]
+        Level of each exit but the last.
     survival : [n, n_exits]
         Share of all tasks that reaches each sub-model; 1 at the first.
     accuracy : [n]
+        Share of all tasks whose answer is correct.
     """
 
     levels: Ints
@@ -63,14 +65,14 @@ class Combinations:
 
     @classmethod
     def of(cls, table: ExitTable, n_most: int = _MOST_COMBINATIONS) -> Combinations:
-        """Replay all samples at every combination of the grid; of every k-th level where they are too many.
+        """Replay all samples at every combination of the grid, thinned to at most `n_most` combinations.
 
-        A sample counts in the cell of how many thresholds each of its certainties meets; sums over the cells
-        answer all combinations at once.
+        A sample is counted in the cell of the numbers of thresholds that its certainties meet. Cumulative
+        sums over the cells give the results of all combinations at once.
         """
         n_inner = table.n_exits - 1
         kept = _thinned(table.n_levels, n_inner, n_most)
-        met = np.searchsorted(kept, table.n_met, side="left")  # how many of the kept levels are met
+        met = np.searchsorted(kept, table.n_met, side="left")  # number of kept levels that are met
         shape = (len(kept) + 1,) * n_inner
         cells = np.ravel_multi_index(tuple(met.T), shape) if n_inner else np.zeros(len(met), np.int64)
         n_cells = int(np.prod(shape))
@@ -99,7 +101,7 @@ def foreseen_costs_s(
     objective: Objective,
     barrier: Barrier,
 ) -> Floats:
-    """What is minimised, at every combination, if the rows stay as they are: [n]."""
+    """Return the objective at every combination, if the rows stay as they are: [n]."""
     lacking = np.maximum(0.0, objective.floor - combinations.accuracy)
     if network.work is not None:
         tasks = _tasks_of_work(network, plan, combinations, barrier)
@@ -131,10 +133,10 @@ def foreseen_costs_s(
 def _tasks_of_work(
     network: OffloadingNetwork, plan: Floats, combinations: Combinations, barrier: Barrier
 ) -> Floats:
-    """Tasks in the network at every combination, where exits shorten what tasks ask: [n].
+    """Return the tasks in the network at every combination, where exits reduce the demand per task: [n].
 
-    A stage's tasks are worked out at some shares and interpolated between them, and what a later exit does
-    to a stage is left out: good enough to find what is worth planning for.
+    A stage's tasks are computed at some shares and interpolated between them. The effect of a later exit on
+    an earlier stage is neglected, which is accurate enough to select combinations to plan for.
     """
     shares = np.linspace(0.0, 1.0, _N_SHARES)
     by_stage = np.zeros((_N_SHARES, network.n_stages - 1))
@@ -161,21 +163,21 @@ def least_cost(
     starts: Sequence[Levels],
     n_tries: int = 12,
 ) -> tuple[Found, int]:
-    """Plan for the combinations that are foreseen to be best, from the best plan so far, until none gains.
+    """Plan for the combinations with the best estimates, from the best plan so far, until none improves it.
 
     Parameters
     ----------
     judge
-        Plans for levels, from a plan to start from.
+        Function that plans for given levels, with a plan to start from.
     starts
-        Levels that are planned for first.
+        Levels to plan for first.
     n_tries
-        How many combinations are planned for under each plan, best foreseen first.
+        Number of combinations to plan for under each plan, best estimate first.
 
     Returns
     -------
     tuple
-        The best judgement, and how many were made.
+        The best result, and the number of plans made.
     """
     combinations = Combinations.of(table)
     known: dict[Levels, Found] = {}
@@ -206,7 +208,7 @@ def _in_order(table: ExitTable, combinations: Combinations, costs_s: Floats) -> 
 
 
 def _queued(utilisation: Floats, scv: Floats, shares: Floats, barrier: Barrier) -> Floats:
-    """Tasks in some queues together if their rates were so many times as large: [n_shares]."""
+    """Return the total tasks in some queues if their rates were multiplied by each share: [n_shares]."""
     if not len(utilisation):
         return np.zeros(len(shares))
     tasks, _, _ = queue_tasks(
@@ -217,7 +219,7 @@ def _queued(utilisation: Floats, scv: Floats, shares: Floats, barrier: Barrier) 
 
 
 def _thinned(n_levels: int, n_inner: int, n_most: int) -> Ints:
-    """All levels, or evenly spaced ones, the strictest among them, so that combinations are few enough."""
+    """Return all levels, or evenly spaced ones including the strictest, to limit the combinations."""
     n_kept = n_levels
     while n_inner and n_kept > 2 and n_kept**n_inner > n_most:
         n_kept -= 1
@@ -225,7 +227,7 @@ def _thinned(n_levels: int, n_inner: int, n_most: int) -> Ints:
 
 
 def _leaving(cells: NDArray[Any], number: int) -> NDArray[Any]:
-    """Of samples in cells, those that leave at an exit, for every combination of levels.
+    """Return the number of samples that leave at an exit, for every combination of levels.
 
     A sample meets levels 0 .. met - 1: it leaves at an exit of level c if met > c, and passes it otherwise.
     """
@@ -236,7 +238,7 @@ def _leaving(cells: NDArray[Any], number: int) -> NDArray[Any]:
         elif axis == number:  # leaves: met > c
             later = np.flip(np.cumsum(np.flip(found, axis), axis=axis), axis)
             found = np.delete(later, 0, axis=axis)
-        else:  # whatever comes after
+        else:  # later exits do not matter: sum over them
             total = found.sum(axis=axis, keepdims=True)
             found = np.repeat(total, cells.shape[axis] - 1, axis=axis)
     return found

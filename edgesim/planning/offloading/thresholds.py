@@ -1,17 +1,18 @@
-"""The threshold half of DTO-EE: moving exits' thresholds where delay and accuracy together gain.
+"""Threshold adaptation of DTO-EE: change exit thresholds where delay and accuracy together improve.
 
-What is minimised is ``T + exchange_s max(0, floor - A)``: with floor 1 the utility w_A A - w_T T of the
-reference formulation (exchange_s = w_A / w_T, seconds of mean delay that one unit of accuracy is worth), with
-a lower one an exact penalty for an accuracy below it, once exchange_s is above what accuracy costs there.
+The objective is ``T + exchange_s max(0, floor - A)``. With floor 1 it is the utility w_A A - w_T T of the
+reference formulation (exchange_s = w_A / w_T, seconds of mean delay that one unit of accuracy is worth). With
+a lower floor it is an exact penalty for an accuracy below it, once exchange_s exceeds the marginal cost of
+accuracy there.
 
-With a plan p given, the tasks that reach stage l are proportional to the survival ``S_l = I_1 .. I_(l-1)``,
-and so are the rates at all its nodes. Two ways to foresee a change of delay, both local:
+For a given plan p, the tasks that reach stage l are proportional to the survival ``S_l = I_1 .. I_(l-1)``,
+and so are the rates at all its nodes. A change of delay can be estimated locally in two ways:
 
-- first order, as in the paper: ``Phi dT = sum_h dI_h sum_j phi_j sum_k p_jk D_jk``, each node of stage h
-  contributing :func:`onward_worth`. A threshold changes which tasks later exits see, so dI of the later exits
-  counts as well (the reference formulation has only the exit's own).
-- exact for the plan as it is: every node says what its queue would hold if its rate were so many times as
-  large (:func:`tasks_at`). Near saturation the first order misleads by far, and swings.
+- to first order, as in the paper: ``Phi dT = sum_h dI_h sum_j phi_j sum_k p_jk D_jk``, where each node of
+  stage h contributes :func:`onward_worth`. A threshold also changes which tasks reach later exits, so dI of
+  the later exits counts as well (the reference formulation has only the exit's own).
+- exactly for the present plan: every node reports the number of tasks in its queue at multiples of its rate
+  (:func:`tasks_at`). Near saturation the first-order estimate is far off, and oscillates.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What delay and accuracy are worth against each other.
+    """Trade-off between delay and accuracy.
 
     Attributes
     ----------
     exchange_s
-        Mean delay [s] that one unit of accuracy (from all wrong to all right) is worth.
+        Mean delay [s] that is worth one unit of accuracy (from all wrong to all correct).
     floor
-        Accuracy above which more is worth nothing.
+        Accuracy above which a further increase has no value.
     """
 
     exchange_s: float
@@ -60,17 +61,17 @@ class Objective:
             )
 
     def cost_s(self, delay_s: float, accuracy: float) -> float:
-        """Delay and the worth of what accuracy lacks [s]."""
+        """Return the delay plus the cost of the accuracy lacking to the floor [s]."""
         return delay_s + self.exchange_s * max(0.0, self.floor - accuracy)
 
 
 def onward_worth(rate_per_s: float, row: Floats, costs_s: Floats) -> float:
-    """A node's part in what a higher share that goes on costs: phi_j sum_k p_jk D_jk [tasks]."""
+    """Return a node's part of the cost of a higher continuation share: phi_j sum_k p_jk D_jk [tasks]."""
     return rate_per_s * float(row @ costs_s)
 
 
 def tasks_at(service_s: float, scv: float, rate_per_s: float, times: Floats, barrier: Barrier) -> Floats:
-    """What one node's queue would hold at so many times its rate [tasks]: [n_times]."""
+    """Return the mean number of tasks in a node's queue at multiples of its rate: [n_times]."""
     tasks, _, _ = queue_tasks(rate_per_s * service_s * times, np.full(len(times), scv), barrier)
     return tasks
 
@@ -78,7 +79,7 @@ def tasks_at(service_s: float, scv: float, rate_per_s: float, times: Floats, bar
 def neighbours(
     table: ExitTable, levels: Levels, *, exits: Sequence[int] | None = None, reach: int = 1
 ) -> Iterator[Levels]:
-    """Levels with each of some exits (all by default) lower, higher by `reach`, or as it is."""
+    """Yield the levels with each of some exits (default: all) lower or higher by `reach`, or unchanged."""
     moving = range(len(levels)) if exits is None else exits
     choices = [
         sorted({max(0, level - reach), level, min(table.n_levels - 1, level + reach)})
@@ -98,14 +99,14 @@ def threshold_step(
     exits: Sequence[int] | None = None,
     reach: int = 1,
 ) -> Levels:
-    """The best of the levels and their neighbours, as foreseen.
+    """Return the best of the levels and their neighbours, by estimated cost.
 
     Parameters
     ----------
     delay_of
-        Mean delay that is foreseen for an outcome [s], up to a constant that is the same for all.
+        Function from an outcome to its estimated mean delay [s], up to a common constant.
     exits
-        Which exits may move, by number from 0: one, as in the paper, or several together.
+        Indices of the exits that may change, from 0: one, as in the paper, or several together.
     """
 
     def cost_s(candidate: Levels) -> float:

@@ -1,1 +1,1 @@
-"""How pipelines cut models, a file each; its name is the partition's in scenarios, with - for _."""
+"""Partitions of edgesim, one per file: a partition is named after its file, with - for _."""

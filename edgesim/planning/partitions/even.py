@@ -1,4 +1,4 @@
-"""As many blocks for each."""
+"""Equal numbers of blocks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["Even"]
 
 
 class Even(Partition):
-    """As many blocks each."""
+    """Equal numbers of blocks."""
 
     def cut(self, task: Task) -> Cut:
-        """Share the blocks equally."""
+        """Divide the blocks equally."""
         return Cut.along(even(task.n_blocks, len(task.devices)))

@@ -1,4 +1,4 @@
-"""As even as memory allows."""
+"""Blocks divided as evenly as memory allows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["EvenFit"]
 
 
 class EvenFit(Partition):
-    """As even as memory allows."""
+    """Blocks divided as evenly as memory allows."""
 
     def cut(self, task: Task) -> Cut:
-        """Share the blocks equally, but for what a device has no room for: the others share that equally."""
+        """Divide the blocks equally, and what does not fit on a device equally among the others."""
         _, most = task.room()
         return Cut.along(proportional(task.n_blocks, [1] * len(most), most))

@@ -12,6 +12,6 @@ class Latency(Partition):
     """The chain of least latency for one request, Zhang et al. 2024; memory is respected exactly."""
 
     def cut(self, task: Task) -> Cut:
-        """Choose devices, their order and their blocks."""
+        """Choose devices, their order and their numbers of blocks."""
         stages = latency(task.latency()).stages
         return Cut(tuple((stage.device, stage.last - stage.first) for stage in stages))

@@ -1,4 +1,4 @@
-"""As MDI-LLM cuts."""
+"""Blocks divided as in MDI-LLM."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["Mdi"]
 
 
 class Mdi(Partition):
-    """The starter holds fewer blocks, Macario et al. 2025."""
+    """Fewer blocks on the starter, as in MDI-LLM, Macario et al. 2025."""
 
     def cut(self, task: Task) -> Cut:
-        """Share the blocks by the published table, and by its rule beyond it."""
+        """Divide the blocks by the published table, and by its rule where the table has no entry."""
         return Cut.along(mdi(task.n_blocks, len(task.devices)))

@@ -1,4 +1,4 @@
-"""By free memory."""
+"""Blocks in proportion to free memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Memory"]
 
 
 class Memory(Partition):
-    """Blocks in proportion to free memory, as exo deals them out."""
+    """Blocks in proportion to free memory, as in exo."""
 
     def cut(self, task: Task) -> Cut:
-        """Share the blocks in proportion to the memory that embedding and head leave."""
+        """Divide the blocks in proportion to the memory left after embedding and head."""
         free, most = task.room()
         return Cut.along(proportional(task.n_blocks, free, most))

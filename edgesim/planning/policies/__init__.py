@@ -1,4 +1,4 @@
-"""Trained policies: what a strategy wants trained, and what ships."""
+"""Trained policies: what a strategy trains, and the policies shipped with edgesim."""
 
 from __future__ import annotations
 

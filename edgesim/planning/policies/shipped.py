@@ -1,4 +1,4 @@
-"""Policies that come with edgesim, each with the command that remakes it in its record."""
+"""Policies shipped with edgesim; each one's record contains the command that reproduces it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from edgesim.planning.splitting.policy import Policy
 __all__ = ["SHIPPED", "policy_file", "shipped_policies", "shipped_trained_on"]
 
 SHIPPED = "shipped:"
-"""Begins the name of a policy that ships, where a file could stand."""
+"""Prefix of the name of a shipped policy, used in place of a file path."""
 
 
 def shipped_policies() -> Mapping[str, Path]:
-    """Files by name; no file is opened."""
-    # As with the catalogue of models, packages are installed as folders: Path has no other way in.
+    """Return the shipped policies' files by name, without opening them."""
+    # As for the catalogue of models, packages are assumed to be installed as folders, which Path requires.
     folder = Path(str(files("edgesim").joinpath("data", "policies")))
     return MappingProxyType({file.stem: file for file in sorted(folder.glob("*.safetensors"))})
 
 
 def policy_file(named: str) -> Path:
-    """Find the file of a policy: of one that ships by ``shipped:NAME``, else the path itself.
+    """Return the file of a policy: a shipped one for ``shipped:NAME``, else the path itself.
 
     Raises
     ------
     InputError
-        If none of that name ships, or no such file is there.
+        If no policy of that name is shipped, or there is no such file.
     """
     if named.startswith(SHIPPED):
         name, known = named.removeprefix(SHIPPED), shipped_policies()
@@ -45,7 +45,7 @@ def policy_file(named: str) -> Path:
 
 
 def shipped_trained_on(digest: str) -> Path | None:
-    """Find one that was trained on exactly this."""
+    """Return the shipped policy that was trained on exactly this digest, or None."""
     return next((file for file in shipped_policies().values() if _trained_on(file) == digest), None)
 
 

@@ -1,4 +1,4 @@
-"""What a strategy says of a decision that can be trained: what is seen, what counts, and how to learn it."""
+"""Specification of a trainable decision of a strategy: observations, actions, utility, algorithm."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ __all__ = ["Training"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A decision that a strategy asks for through ``cluster.ask``, and how it is to be learned.
+    """A decision that a strategy takes through ``cluster.ask``, and how it is to be learned.
 
     Attributes
     ----------
     decision
-        Its name, as in ``cluster.ask``.
+        Name of the decision, as in ``cluster.ask``.
     utility
-        What requests are worth.
+        Utility of a request.
     observations
-        Names of what is seen, in the order in which the strategy gives it.
+        Names of the observations, in the order in which the strategy gives them.
     low, high
-        Range of each; what lies beyond counts as its end.
+        Range of each observation; values outside count as the nearer end.
     actions, splits
-        ``absolute``: an action is one of these splits, in this order; ``relative``: a move among them;
-        ``other``: any other decision, without splits.
+        ``absolute``: an action is one of these splits, in this order; ``relative``: an action is a move among
+        these splits; ``other``: any other decision, without splits.
     moves
-        Of relative actions, in their order: how many splits further on each leads.
+        For relative actions, in their order: the number of splits that each moves by.
     load_of
-        Load of the request that was decided about, from what was seen and the action; needed where the
-        utility weighs load.
+        Function from the observations and the action to the request's load; required if the utility weighs
+        load.
     algorithm, n_steps, seed
-        How to learn: ``ppo``, ``a2c`` or ``dqn``; decisions to learn from, None for the recipe's number;
-        the seed of all that is drawn in learning.
+        Learning algorithm (``ppo``, ``a2c`` or ``dqn``); decisions to learn from (None: the recipe's number);
+        seed of all random numbers of the learning.
 
     Raises
     ------
     InputError
-        If ranges do not fit the names, or are empty or not finite; if load is weighed and not known.
+        If ranges do not match the names, or are empty or not finite; if load has a weight and ``load_of`` is
+        missing.
     """
 
     decision: str
@@ -78,10 +79,10 @@ class Training:
                 )
         if self.utility.load and self.load_of is None:
             raise InputError(
-                f"training of {self.decision!r}: load has a weight, and 'load_of' does not say what it is"
+                f"training of {self.decision!r}: load has a weight, but no 'load_of'; expected a function"
             )
 
     def facts(self) -> Mapping[str, Any]:
-        """All that determines what is learned, for a digest: what JSON can say."""
-        told = {name: getattr(self, name) for name in self.__slots__ if name not in ("load_of", "utility")}
-        return {**told, "utility": asdict(self.utility), "weighs_load": self.load_of is not None}
+        """Return all that determines the learned policy, as JSON values, for a digest."""
+        own = {name: getattr(self, name) for name in self.__slots__ if name not in ("load_of", "utility")}
+        return {**own, "utility": asdict(self.utility), "weighs_load": self.load_of is not None}

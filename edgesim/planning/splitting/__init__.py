@@ -1,7 +1,7 @@
-"""After how many blocks a model is split between a device and the edge, as its uplink loses more or less.
+"""Split of a model between a device and the edge: how many blocks come first, by the uplink's losses.
 
-Tables of what a split is worth, the published decision problem, its optimum, rules, and trained policies, as
-plain numbers. Source: Chen et al. 2024, arXiv 2406.02616, and the code released with it.
+Tables of split values, the published decision problem, its optimum, rules, and trained policies, on plain
+numbers. Source: Chen et al. 2024, arXiv 2406.02616, and the code released with it.
 """
 
 from __future__ import annotations

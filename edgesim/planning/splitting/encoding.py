@@ -1,4 +1,4 @@
-"""How observations become a network's inputs."""
+"""Encoding of observations as inputs of a policy network."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["RAW", "SCALED", "Encoding"]
 Floats = NDArray[np.float64]
 
 RAW = 0
-"""The observation as it is."""
+"""The unchanged observation."""
 SCALED = 1
-"""The observation scaled to -1 at its low and 1 at its high end, and held there beyond."""
+"""The observation scaled to -1 at its low and 1 at its high end, and clipped to that range."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Inputs of a network from observations.
+    """Map from observations to the inputs of a network.
 
-    Of `n` knots, two or more, an observation becomes `n` hat functions: the value is spread over the two
-    knots next to it, in proportion to nearness. Two knots are linear; as many as an integer observation has
-    values tell these apart; more let a network learn a function with many bends in as many steps as one with
-    few. Beyond the ends the end counts.
+    With `n` knots, two or more, an observation becomes `n` hat functions: its value is spread over the two
+    adjacent knots, in proportion to nearness. Two knots are linear. With one knot per value of an integer
+    observation, every value has its own input. With more knots, a network learns a function with many bends
+    in as many steps as one with few. Values outside the range count as the nearer end.
 
     Attributes
     ----------
@@ -35,16 +35,17 @@ class Encoding:
     knots : [n_seen]
         :data:`RAW`, :data:`SCALED`, or a number of knots.
     places : [n_seen]
-        Where the knots of an observation stand, increasing, the first at its low and the last at its high
-        end; empty: evenly. Empty as a whole: all evenly.
+        Positions of an observation's knots, increasing, from its low to its high end; an empty entry spaces
+        them evenly. If empty as a whole, all are spaced evenly.
     is_crossed
-        Whether products of every two hats of the first two observations are inputs too: a linear layer over
-        them is a table, linear between its knots.
+        Whether the products of every two hats of the first two observations are also inputs. A linear layer
+        over them is a table, linear between its knots.
 
     Raises
     ------
     InputError
-        If lengths differ, a range is empty or not finite, or places are not as many as knots and increasing.
+        If lengths differ, a range is empty or not finite, or places do not increase or do not match the
+        knots.
     """
 
     low: Floats
@@ -69,7 +70,9 @@ class Encoding:
         if min(self.knots) < 0:
             raise InputError(f"encoding: {min(self.knots)} knots; expected 0 or more")
         if self.places and len(self.places) != len(self.knots):
-            raise InputError(f"encoding: places for {len(self.places)} of {len(self.knots)} observations")
+            raise InputError(
+                f"encoding: places for {len(self.places)} observations; expected {len(self.knots)}"
+            )
         for which, each in enumerate(self.places):
             ends = [low[which], high[which]]
             if each and not (
@@ -82,7 +85,7 @@ class Encoding:
                     f"places, from {ends[0]:g} to {ends[1]:g}"
                 )
         if self.is_crossed and (len(self.knots) < 2 or min(self.knots[:2]) <= SCALED):
-            raise InputError(f"encoding: {self.knots} knots; expected two or more of the two to be crossed")
+            raise InputError(f"encoding: {self.knots} knots; expected two or more for each crossed one")
 
     @property
     def n_seen(self) -> int:
@@ -91,12 +94,12 @@ class Encoding:
 
     @property
     def n_inputs(self) -> int:
-        """Number of a network's inputs."""
+        """Number of inputs of the network."""
         crossed = self.knots[0] * self.knots[1] if self.is_crossed else 0
         return sum(max(1, each) for each in self.knots) + crossed
 
     def shares(self, which: int) -> Floats:
-        """Where an observation's knots stand between its low end, 0, and its high end, 1."""
+        """Return the positions of an observation's knots, from 0 at its low end to 1 at its high end."""
         if not self.places or not self.places[which]:
             return np.linspace(0.0, 1.0, self.knots[which])
         low, high = self.low[which], self.high[which]
@@ -104,7 +107,7 @@ class Encoding:
         return found
 
     def __call__(self, seen: Floats) -> Floats:
-        """Inputs of observations: [..., n_seen] to [..., n_inputs]."""
+        """Encode observations: [..., n_seen] to [..., n_inputs]."""
         parts = []
         for place, n_knots in enumerate(self.knots):
             value = seen[..., place]

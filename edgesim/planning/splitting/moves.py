@@ -1,4 +1,4 @@
-"""What an action does to a split."""
+"""Actions on a split: absolute choices and relative moves."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Moves:
     Attributes
     ----------
     kind
-        ``absolute``: action `a` is the split ``first + a``. ``relative``: 0 stays, 1 and 2 are one block less
-        and more, 3 and 4 two, and so on; what leads out of the range stops at its end.
+        ``absolute``: action `a` is the split ``first + a``. ``relative``: action 0 keeps the split, 1 and 2
+        are one block fewer and more, 3 and 4 two, and so on; moves out of the range stop at its end.
     first, last
-        The splits.
+        First and last split.
     reach
-        Of relative moves, the most blocks of one.
+        Most blocks of a relative move.
 
     Raises
     ------
     InputError
-        If there are no two splits, or moves reach nowhere.
+        If there are fewer than two splits, or moves have no reach.
     """
 
     kind: Literal["absolute", "relative"]
@@ -44,12 +44,12 @@ class Moves:
     def __post_init__(self) -> None:
         if not 0 <= self.first < self.last:
             raise InputError(
-                f"splits from {self.first} to {self.last}: expected at least two, from 0 blocks on"
+                f"splits from {self.first} to {self.last}: expected at least two, from 0 blocks upwards"
             )
         if self.kind not in ("absolute", "relative") or self.reach < 1:
             raise InputError(
-                f"moves of the kind '{self.kind}' that reach {self.reach} blocks; expected absolute or "
-                "relative, and 1 or more"
+                f"moves of the kind '{self.kind}' with a reach of {self.reach} blocks; expected absolute or "
+                "relative, and a reach of 1 or more"
             )
 
     @property
@@ -64,7 +64,7 @@ class Moves:
 
     @cached_property
     def targets(self) -> Ints:
-        """The split that each action leads to, by split and action: [n_splits, n_actions]."""
+        """Resulting split, by present split and action: [n_splits, n_actions]."""
         splits = np.arange(self.first, self.last + 1)
         if self.kind == "absolute":
             return np.broadcast_to(splits, (self.n_splits, self.n_splits)).copy()
@@ -75,18 +75,18 @@ class Moves:
 
     @cached_property
     def towards(self) -> Ints:
-        """The action that comes nearest to a split, by present and wanted split: [n_splits, n_splits]."""
+        """Action that leads nearest to a wanted split, by present and wanted split: [n_splits, n_splits]."""
         wanted = np.arange(self.first, self.last + 1)
         away = np.abs(self.targets[:, :, np.newaxis] - wanted)
         nearest: Ints = np.argmin(away, axis=1)
         return nearest
 
     def after(self, split: int, action: int) -> int:
-        """Give the split after an action."""
+        """Return the split after an action."""
         return int(self.targets[split - self.first, action])
 
     def allowed(self, split: int) -> NDArray[np.bool_]:
-        """Which actions stay within the range without being stopped at its end: [n_actions]."""
+        """Return which actions stay within the range without being clipped at its end: [n_actions]."""
         numbers = np.arange(self.n_actions)
         if self.kind == "absolute":
             return np.ones(self.n_actions, np.bool_)

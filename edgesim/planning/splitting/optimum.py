@@ -17,15 +17,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """What the best policy earns from every state; it knows the table and the steps left.
+    """Values of the optimal policy, which depends on the table and the number of steps left.
 
     Attributes
     ----------
     problem
+        The problem solved.
     loss, base : [n_losses], [n_bases]
-        Grid.
+        Grid points.
     values : [n_steps + 1, n_losses, n_splits, n_bases]
-        By steps left.
+        Expected rewards, by number of steps left.
     """
 
     problem: SplitProblem
@@ -34,14 +35,14 @@ class Optimum:
     values: Floats
 
     def returns(self, loss: Floats, split: Ints, n_left: int, base: Floats | float = 1.0) -> Floats:
-        """Rewards to come of every action, if the best follow: [n] to [n, n_actions]."""
+        """Return the future reward of every action, followed by optimal ones: [n] to [n, n_actions]."""
         actions = np.arange(self.problem.moves.n_actions)
         bases = np.broadcast_to(base, loss.shape)[:, np.newaxis]
         after, splits, reward = self.problem.step(loss[:, np.newaxis], split[:, np.newaxis], actions, bases)
         return reward + self._value(n_left - 1, after, splits, bases)
 
     def act(self, loss: Floats, split: Ints, n_left: int, base: Floats | float = 1.0) -> Ints:
-        """Choose the best action with steps left: [n]."""
+        """Return the best action with this number of steps left: [n]."""
         best: Ints = np.argmax(self.returns(loss, split, n_left, base), axis=-1)
         return best
 
@@ -52,18 +53,18 @@ class Optimum:
 
 
 def optimum(problem: SplitProblem, *, least_losses: int = 600, n_bases: int = 17) -> Optimum:
-    """Solve backwards from the last step.
+    """Solve the problem backwards from the last step.
 
-    Values between points of the grid are linear in loss. The points of the table are on the grid, so that
-    rewards are exact there; what remains is the bend of a maximum of lines between two neighbours, at most a
+    Values between grid points are linear in loss. The grid contains the points of the table, so rewards are
+    exact there. The remaining error is the bend of a maximum of lines between two neighbours: at most a
     quarter of their distance times the difference of slopes.
 
     Parameters
     ----------
     least_losses
-        Points of the grid beside those of the table.
+        Grid points in loss, in addition to those of the table.
     n_bases
-        Of perplexities that are compared with, where these depend on the start.
+        Grid points in reference perplexity, where it depends on the start.
     """
     moves, table = problem.moves, problem.table
     loss = np.unique(
@@ -74,7 +75,7 @@ def optimum(problem: SplitProblem, *, least_losses: int = 600, n_bases: int = 17
     base = np.ones(1)
     if problem.is_relative_to_start:
         covered = problem.base(loss[:, np.newaxis], np.arange(moves.first, moves.last + 1))
-        # Rewards are linear in what perplexities are multiplied by.
+        # Rewards are linear in the inverse of the reference perplexity.
         base = 1 / np.linspace(1 / covered.min(), 1 / (covered.max() + 1e-9), n_bases)
     values = np.zeros((problem.n_steps + 1, len(loss), moves.n_splits, len(base)))
     solved = Optimum(problem, loss, base, values)
@@ -89,7 +90,7 @@ def optimum(problem: SplitProblem, *, least_losses: int = 600, n_bases: int = 17
 def _interpolated(
     values: Floats, losses: Floats, bases: Floats, loss: Floats, row: Ints, base: Floats
 ) -> Floats:
-    """Values, [n_losses, n_splits, n_bases], linear between losses and between bases."""
+    """Return values, [n_losses, n_splits, n_bases], interpolated linearly between losses and bases."""
     low = np.clip(np.searchsorted(losses, loss, side="right") - 1, 0, len(losses) - 2)
     share = (loss - losses[low]) / (losses[low + 1] - losses[low])
     if len(bases) == 1:

@@ -1,4 +1,4 @@
-"""A trained policy as plain numbers: it runs without what trained it, and is kept without pickle."""
+"""Trained policies as plain numbers: evaluated without the training library, and stored without pickle."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _KEY = "edgesim_policy"
 _VERSION = 1
-_MOST_BYTES = 64 * 2**20  # policies have some thousand weights; what is larger is something else
+_MOST_BYTES = 64 * 2**20  # policies have some thousand weights; a larger file is not a policy
 _ACTIONS = ("absolute", "relative", "other")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyRecord:
-    """What a policy is and how it came about.
+    """Description of a policy and its training.
 
     Attributes
     ----------
     algorithm, preset, seed, n_steps
-        What trained it: ``ppo``, ``a2c`` or ``dqn``; the name of its settings; the seed; environment steps.
+        Algorithm (``ppo``, ``a2c`` or ``dqn``); name of its settings; seed; environment steps.
     actions
         ``absolute``: an action is a split; ``relative``: it is a move; ``other``: any other decision.
     first_split, n_splits
-        The splits that it chooses from, consecutive numbers of blocks; 0 and 0 of another decision.
+        Splits to choose from, consecutive numbers of blocks; 0 and 0 for other decisions.
     observations : [n_seen]
-        Names of what it sees.
+        Names of the observations.
     trained_on
         Digest of the table or scenario that it was trained on.
     more
-        Anything else that JSON can say.
+        Further entries, as JSON values.
     """
 
     algorithm: str = ""
@@ -67,20 +67,20 @@ class Policy:
     Attributes
     ----------
     encoding
-        From observations to inputs.
+        Map from observations to inputs.
     layers
-        From inputs to scores; the activation stands between two of them.
+        Layers from inputs to scores, with the activation between them.
     activation
         ``tanh`` or ``relu``.
     scores
-        Whether these are ``logits`` of probabilities, or expected ``returns``, the best of which is taken.
+        ``logits`` of probabilities, or expected ``returns``, of which the largest is chosen.
     record
-        What it is and how it came about.
+        Description of the policy and its training.
 
     Raises
     ------
     InputError
-        If shapes do not fit, or a weight is not finite.
+        If shapes do not match, or a weight is not finite.
     """
 
     encoding: Encoding
@@ -90,7 +90,7 @@ class Policy:
     record: PolicyRecord = field(default_factory=PolicyRecord)
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):  # what is beyond single precision becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # values beyond single precision become infinite and are rejected
             layers = tuple((np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in self.layers)
         object.__setattr__(self, "layers", layers)
         width = self.encoding.n_inputs
@@ -101,7 +101,7 @@ class Policy:
                     f"{bias.shape}; expected ({bias.size}, {width}) and one bias for each row"
                 )
             if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-                raise InputError(f"policy: layer {place} has weights that are not finite; train it anew")
+                raise InputError(f"policy: layer {place} has weights that are not finite; train it again")
             width = len(bias)
         if not layers or not width:
             raise InputError("policy: no layers; expected at least one, from inputs to actions")
@@ -112,7 +112,9 @@ class Policy:
             )
         names = self.record.observations
         if names and len(names) != self.encoding.n_seen:
-            raise InputError(f"policy: {len(names)} names for {self.encoding.n_seen} observations")
+            raise InputError(
+                f"policy: {len(names)} names for {self.encoding.n_seen} observations; expected one each"
+            )
 
     @property
     def n_seen(self) -> int:
@@ -125,12 +127,12 @@ class Policy:
         return len(self.layers[-1][1])
 
     def scored(self, seen: Sequence[float] | Floats) -> Floats:
-        """Scores of all actions, in double precision: [..., n_seen] to [..., n_actions].
+        """Return the scores of all actions, in double precision: [..., n_seen] to [..., n_actions].
 
         Raises
         ------
         InputError
-            If there are more or fewer observations than it was trained on, or one is not finite.
+            If the number of observations differs from the training's, or one is not finite.
         """
         values = np.asarray(seen, np.float64)
         if values.shape[-1:] != (self.n_seen,) or not np.isfinite(values).all():
@@ -138,7 +140,7 @@ class Policy:
                 f"policy: observations {values.tolist() if values.size < 20 else values.shape}; expected "
                 f"{self.n_seen} finite numbers ({', '.join(self.record.observations) or 'no names kept'})"
             )
-        # What trains it sees single precision.
+        # The training library gets observations in single precision.
         state = self.encoding(values.astype(np.float32).astype(np.float64))
         for place, (weight, bias) in enumerate(self.layers):
             if place:
@@ -147,28 +149,29 @@ class Policy:
         return state
 
     def act(self, seen: Sequence[float] | Floats, allowed: Sequence[bool] | None = None) -> int:
-        """Choose the best action of those allowed; of equals, the first.
+        """Return the best of the allowed actions; of equal ones, the first.
 
         Parameters
         ----------
         seen : [n_seen]
+            Observations.
         allowed : [n_actions]
             Which actions are possible; all of them if None.
 
         Raises
         ------
         InputError
-            As :meth:`scored`; if `allowed` has another length or allows nothing.
+            As :meth:`scored`; also if `allowed` has another length or allows no action.
         """
         return int(np.argmax(self._masked(self.scored(seen), allowed)))
 
     def acts(self, seen: Floats) -> NDArray[np.int64]:
-        """Choose the best action for each of many observations: [..., n_seen] to [...]."""
+        """Return the best action for each of many observations: [..., n_seen] to [...]."""
         best: NDArray[np.int64] = np.argmax(self.scored(seen), axis=-1)
         return best
 
     def probabilities(self, seen: Sequence[float] | Floats, allowed: Sequence[bool] | None = None) -> Floats:
-        """Probabilities with which it acted in training: [n_actions]; of expected returns, 1 for the best."""
+        """Return the action probabilities of training: [n_actions]; for expected returns, 1 for the best."""
         scores = self._masked(self.scored(seen), allowed)
         if self.scores == "returns":
             sure: Floats = (np.arange(self.n_actions) == np.argmax(scores)).astype(np.float64)
@@ -190,15 +193,15 @@ class Policy:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write it as one safetensors file whose header tells the rest; equal policies, equal bytes."""
+        """Write one safetensors file, with settings and record in its header; equal policies, equal bytes."""
         path.write_bytes(self.encoded())
 
     def encoded(self) -> bytes:
-        """What :meth:`save` writes."""
+        """Return the bytes that :meth:`save` writes."""
         tensors: dict[str, NDArray[Any]] = {"low": self.encoding.low, "high": self.encoding.high}
         for place, (weight, bias) in enumerate(self.layers):
             tensors |= {f"layer.{place}.weight": weight, f"layer.{place}.bias": bias}
-        told: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "version": _VERSION,
             "knots": list(self.encoding.knots),
             "activation": self.activation,
@@ -206,83 +209,83 @@ class Policy:
             "record": {**vars(self.record), "more": dict(self.record.more)},
         }
         if self.encoding.places:
-            told["places"] = [list(each) for each in self.encoding.places]
+            settings["places"] = [list(each) for each in self.encoding.places]
         if self.encoding.is_crossed:
-            told["is_crossed"] = True
-        header = {_KEY: json.dumps(told, sort_keys=True)}
+            settings["is_crossed"] = True
+        header = {_KEY: json.dumps(settings, sort_keys=True)}
         return save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, header)
 
     @classmethod
     def load(cls, path: Path) -> Policy:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is no policy.
+            If there is no such file, or it is not a policy.
         """
-        remedy = "expected a file written by edgesim after training; train it anew"
+        remedy = "expected a file written by edgesim after training; train it again"
         if path.is_file() and path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MiB, which no policy is; {remedy}")
+            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MiB, so not a policy; {remedy}")
         try:
             with safe_open(path, framework="numpy") as file:
-                told = json.loads((file.metadata() or {}).get(_KEY, "null"))
+                settings = json.loads((file.metadata() or {}).get(_KEY, "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         except (OSError, SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: no policy can be read ({error}); {remedy}") from None
-        if not isinstance(told, dict) or told.get("version") != _VERSION:
-            version = told.get("version") if isinstance(told, dict) else None
+        if not isinstance(settings, dict) or settings.get("version") != _VERSION:
+            version = settings.get("version") if isinstance(settings, dict) else None
             raise InputError(
                 f"{path}: no policy of version {_VERSION} "
                 f"({'of none' if version is None else f'of version {version}'}); {remedy}"
             )
         try:
-            return _assembled(told, tensors)
+            return _assembled(settings, tensors)
         except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
             missing = f"{error} is missing" if isinstance(error, KeyError) else error
             raise InputError(f"{path}: a damaged policy ({missing}); {remedy}") from None
 
 
-def _assembled(told: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
-    """A policy from what a file holds, which may be anything."""
+def _assembled(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Policy:
+    """Build a policy from the unchecked content of a file."""
     n_layers = (len(tensors) - 2) // 2
     names = {"low", "high"} | {f"layer.{place}.{part}" for place in range(n_layers) for part in _PARTS}
     if set(tensors) != names:
-        raise InputError(f"it holds {', '.join(sorted(tensors)) or 'no numbers'}")
+        raise InputError(f"it contains {', '.join(sorted(tensors)) or 'no numbers'}")
     return Policy(
         encoding=Encoding(
             tensors["low"],
             tensors["high"],
-            tuple(told["knots"]),
-            tuple(tuple(each) for each in told.get("places", ())),
-            told.get("is_crossed", False) is True,
+            tuple(settings["knots"]),
+            tuple(tuple(each) for each in settings.get("places", ())),
+            settings.get("is_crossed", False) is True,
         ),
         layers=tuple(
             (tensors[f"layer.{place}.weight"], tensors[f"layer.{place}.bias"]) for place in range(n_layers)
         ),
-        activation=told["activation"],
-        scores=told["scores"],
-        record=_record(told["record"]),
+        activation=settings["activation"],
+        scores=settings["scores"],
+        record=_record(settings["record"]),
     )
 
 
-def _record(told: Any) -> PolicyRecord:
-    """A record as a file tells it, which may say anything."""
-    if not isinstance(told, dict):
-        raise InputError(f"a record that is {type(told).__name__}, and no mapping")
+def _record(content: Any) -> PolicyRecord:
+    """Build a record from the unchecked content of a file."""
+    if not isinstance(content, dict):
+        raise InputError(f"the record is {type(content).__name__}; expected a mapping")
     expected = {field.name: getattr(_PLAIN, field.name) for field in fields(PolicyRecord)}
-    if told.keys() != expected.keys():
-        raise InputError(f"a record of {', '.join(map(str, told))}; expected {', '.join(expected)}")
+    if content.keys() != expected.keys():
+        raise InputError(f"a record of {', '.join(map(str, content))}; expected {', '.join(expected)}")
     for name, default in expected.items():
         kind = list if name == "observations" else dict if name == "more" else type(default)
-        if type(told[name]) is not kind:
-            raise InputError(f"record.{name} is {told[name]!r:.60}; expected {_KINDS[kind]}")
-    seen = told["observations"]
+        if type(content[name]) is not kind:
+            raise InputError(f"record.{name} is {content[name]!r:.60}; expected {_KINDS[kind]}")
+    seen = content["observations"]
     if not all(isinstance(name, str) for name in seen) or len(set(seen)) != len(seen):
         raise InputError(f"record.observations is {seen!r:.60}; expected names, each once")
-    if told["actions"] not in _ACTIONS:
-        raise InputError(f"record.actions is {told['actions']!r:.60}; expected {', '.join(_ACTIONS)}")
-    return PolicyRecord(**{**told, "observations": tuple(seen)})
+    if content["actions"] not in _ACTIONS:
+        raise InputError(f"record.actions is {content['actions']!r:.60}; expected {', '.join(_ACTIONS)}")
+    return PolicyRecord(**{**content, "observations": tuple(seen)})
 
 
 _PLAIN = PolicyRecord()

@@ -1,18 +1,18 @@
-"""The published decision problem: loss probability and split, five steps, a channel that drifts a little.
+"""The published decision problem: state (loss probability, split), five steps, a slowly drifting channel.
 
-After the code released with Chen et al. 2024 (arXiv 2406.02616), in both its variants: ``true`` reward
-(``train.py``) and reward from a ``surrogate`` (``train__rsm.py``). A step moves the split, lets the loss
-drift, and pays ``w_f f(p, split) + w_load (last - split) / last`` of the state that it leads to.
+Follows the code released with Chen et al. 2024 (arXiv 2406.02616), in both variants: ``true`` reward
+(``train.py``) and reward from a ``surrogate`` (``train__rsm.py``). A step changes the split, lets the loss
+drift, and pays ``w_f f(p, split) + w_load (last - split) / last`` of the resulting state.
 
 Departures, by number:
 
-1. The code's splits are 1 to 10 of a model with 32 blocks. Of another number of splits, starts, the reach of
-   relative moves and the drift for each block are scaled by their share of ten, rounded to whole blocks; the
-   load term stays between 0 and w_load.
-2. Of the move by three, where one factor of the code breaks its own pattern (0.9995 in place of 0.9985), the
+1. The code's splits are 1 to 10 of a model with 32 blocks. For another number of splits, the starts, the
+   reach of relative moves and the drift per block are scaled by its ratio to ten, rounded to whole blocks;
+   the load term stays between 0 and w_load.
+2. For the move by three, one factor of the code breaks its own pattern (0.9995 instead of 0.9985); here the
    pattern is kept.
-3. Losses range over what a table covers, where that ends below the published 0.3.
-4. The order within a step, which is not told apart by the released rewards, is: move, drift, reward.
+3. The range of losses ends where the table does, if that is below the published 0.3.
+4. The order within a step, which the released rewards do not determine, is: move, drift, reward.
 """
 
 from __future__ import annotations
@@ -40,20 +40,21 @@ _MOST_LOSS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the loss changes: by a factor ``1 - share`` if the split grows, ``1 + share`` if it shrinks.
+    """Change of the loss: by a factor ``1 - share`` if the split grows, ``1 + share`` if it shrinks.
 
     Attributes
     ----------
     share
-        For each move, or for each block moved.
+        Relative change per move, or per block moved.
     is_by_block
+        Whether `share` applies to each block moved.
     """
 
     share: float
     is_by_block: bool
 
     def factor(self, moved: ArrayLike) -> Floats:
-        """Give the factors for so many blocks more (negative: less)."""
+        """Return the factors for this many blocks more (negative: fewer)."""
         blocks = np.asarray(moved, np.float64)
         return 1.0 - self.share * (blocks if self.is_by_block else np.sign(blocks))
 
@@ -67,20 +68,20 @@ class SplitProblem:
     table
         f(p, split) for every split.
     moves
-        The actions.
+        Actions.
     drift
-        What moving does to the loss.
+        Effect of a move on the loss.
     quality_weight, load_weight
-        Of f, and of ``(last - split) / last``.
+        Weights of f, and of ``(last - split) / last``.
     start_loss
-        Least and most loss at the start, which is uniform between.
+        Bounds of the loss at the start, which is uniform between them.
     start_splits
         Splits at the start, each equally probable.
     is_relative_to_start
-        Whether perplexities are compared with that of the start (loss, split), as in the ``true`` variant,
-        or with the clean one. The former depends on what an agent that sees (loss, split) has forgotten.
+        Whether the reference perplexity is that of the start (loss, split), as in the ``true`` variant, or
+        the clean one. The former is not part of what an agent observes, which is the current (loss, split).
     most_loss
-        Losses are cut off there.
+        Upper limit that losses are clipped to.
     n_steps
         Steps of an episode.
     """
@@ -109,13 +110,13 @@ class SplitProblem:
                 "from 0 up to the most"
             )
         if not self.start_splits or not set(self.start_splits) <= set(range(moves.first, moves.last + 1)):
-            raise InputError(f"split problem: starts at splits {self.start_splits}; expected some of its own")
+            raise InputError(f"split problem: starts at splits {self.start_splits}; expected its own")
         if self.n_steps < 1:
             raise InputError(f"split problem: {self.n_steps} steps; expected 1 or more")
         if self.is_relative_to_start and (table.relative >= 1).any():
             raise InputError(
-                "split problem: values of 1 and more are no relative perplexities, which a reward relative "
-                "to the start needs; take the surrogate variant"
+                "split problem: values of 1 and more are not relative perplexities, which a reward "
+                "relative to the start requires; use the surrogate variant"
             )
 
     @property
@@ -129,13 +130,13 @@ class SplitProblem:
         return np.array([self.most_loss, self.moves.last], np.float64)
 
     def base(self, loss: ArrayLike, split: ArrayLike) -> Floats:
-        """What perplexities are divided by in an episode from this start, over the clean one."""
+        """Return the reference perplexity of an episode from this start, over the clean perplexity."""
         if self.is_relative_to_start:
             return 1.0 - self.table.value(loss, split)
         return np.ones(np.broadcast_shapes(np.shape(loss), np.shape(split)))
 
     def reward(self, loss: ArrayLike, split: ArrayLike, base: ArrayLike = 1.0) -> Floats:
-        """Reward of a state that a step led to."""
+        """Return the reward of a step's resulting state."""
         relative = 1.0 - (1.0 - self.table.value(loss, split)) / np.asarray(base)
         load = (self.moves.last - np.asarray(split, np.float64)) / self.moves.last
         found: Floats = self.quality_weight * relative + self.load_weight * load
@@ -144,7 +145,7 @@ class SplitProblem:
     def step(
         self, loss: ArrayLike, split: ArrayLike, action: ArrayLike, base: ArrayLike = 1.0
     ) -> tuple[Floats, Ints, Floats]:
-        """Loss, split and reward after actions, of shapes that broadcast against one another."""
+        """Return loss, split and reward after actions; the arguments are broadcast against one another."""
         before = np.asarray(split)
         after = self.moves.targets[before - self.moves.first, np.asarray(action)]
         drifted = np.clip(np.asarray(loss) * self.drift.factor(after - before), 0.0, self.most_loss)
@@ -158,7 +159,7 @@ def published_problem(
     quality_weight: float | None = None,
     load_weight: float = 1.0,
 ) -> SplitProblem:
-    """Set up a published variant on a table, over all splits from the table's first to its last.
+    """Return a published variant on a table, over all splits from the table's first to its last.
 
     ===============  =============================  =======================================
     .                true                           surrogate
@@ -173,12 +174,12 @@ def published_problem(
     Parameters
     ----------
     quality_weight, load_weight
-        Other weights than the published ones. Of a table that is a utility already, 1 and 0.
+        Weights that replace the published ones; 1 and 0 for a table that is a utility already.
 
     Raises
     ------
     InputError
-        If the variant is unknown, or the table has too few splits or too low losses for it.
+        If the variant is unknown, or the table has too few splits or its losses end too low.
     """
     if variant not in ("true", "surrogate"):
         raise InputError(f"split problem: no variant '{variant}'; expected true or surrogate")

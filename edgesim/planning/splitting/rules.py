@@ -1,4 +1,4 @@
-"""Rules that need no training, or hardly any: what a learned policy has to beat.
+"""Rules with little or no training, as baselines for learned policies.
 
 Fixed splits and the best of them are in :mod:`edgesim.planning.splitting.worth`, the oracle in
 :mod:`edgesim.planning.splitting.optimum`.
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 
 def greedy(problem: SplitProblem) -> Choose:
-    """Choose the action with the largest reward of this step, on the table itself."""
+    """Return a rule that chooses the action with the largest reward of this step, by the table itself."""
     actions = np.arange(problem.moves.n_actions)
 
     def choose(loss: Floats, split: Ints, n_left: int) -> Ints:
@@ -36,55 +36,57 @@ def greedy(problem: SplitProblem) -> Choose:
 
 
 def random_splits(problem: SplitProblem, seed: int = 0) -> Choose:
-    """Choose any action, all equally probable."""
+    """Return a rule that chooses actions at random, all equally probable."""
     rng = np.random.default_rng(seed)
     return lambda loss, split, n_left: rng.integers(problem.moves.n_actions, size=len(loss))
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Splits between increasing loss probabilities.
+    """A rule that assigns a split to each interval of the loss probability.
 
     Attributes
     ----------
     losses : [n]
-        Thresholds.
+        Thresholds, increasing.
     splits : [n + 1]
-        The split below the first, between each two, and above the last.
+        Split below the first threshold, between each two, and above the last.
     """
 
     losses: tuple[float, ...]
     splits: tuple[int, ...]
 
     def split(self, loss: Floats) -> Ints:
-        """Give the split for each loss: [n]."""
+        """Return the split for each loss: [n]."""
         chosen: Ints = np.asarray(self.splits)[np.searchsorted(np.asarray(self.losses), loss, side="right")]
         return chosen
 
     def chooser(self, problem: SplitProblem) -> Choose:
-        """Go to the split by the shortest way."""
+        """Return a rule that moves to the split of the current loss in the fewest steps."""
         moves = problem.moves
         return lambda loss, at, n_left: moves.towards[at - moves.first, self.split(loss) - moves.first]
 
 
 def fit_thresholds(problem: SplitProblem, n_thresholds: int = 1, n_losses: int = 200) -> Thresholds:
-    """Fit thresholds to a table: the best pieces of a problem's losses, by dynamic programming over pieces.
+    """Fit thresholds to a table: the piecewise constant rule of largest reward, by dynamic programming.
 
     Parameters
     ----------
     n_thresholds
-        At most so many; fewer if more gain nothing.
+        Most thresholds; fewer are used if more gain nothing.
     n_losses
-        Losses, evenly spread, between which a threshold may stand.
+        Number of evenly spaced losses between which a threshold may lie.
     """
     if n_thresholds < 0 or n_losses <= n_thresholds:
-        raise InputError(f"thresholds: {n_thresholds} among {n_losses} losses; expected fewer than losses")
+        raise InputError(
+            f"thresholds: {n_thresholds} among {n_losses} losses; expected fewer thresholds than losses"
+        )
     low, high = problem.start_loss
     losses = low + (high - low) * (np.arange(n_losses) + 0.5) / n_losses
     splits = np.arange(problem.moves.first, problem.moves.last + 1)
     gained = np.zeros((n_losses + 1, len(splits)))
     gained[1:] = np.cumsum(problem.reward(losses[:, np.newaxis], splits), axis=0)
-    piece = (gained[np.newaxis] - gained[:, np.newaxis]).max(axis=2)  # from the row's loss to the column's
+    piece = (gained[np.newaxis] - gained[:, np.newaxis]).max(axis=2)  # [first loss, end of losses]
     best, cuts = piece[0].copy(), [np.zeros(n_losses + 1, np.int64)]
     for _ in range(n_thresholds):
         every = np.where(np.tri(n_losses + 1, dtype=np.bool_).T, best[:, np.newaxis] + piece, -np.inf)
@@ -101,16 +103,16 @@ def fit_thresholds(problem: SplitProblem, n_thresholds: int = 1, n_losses: int =
 
 
 class Bandit:
-    """A contextual bandit: upper confidence bounds (UCB1) of each split, in bins of the loss.
+    """A contextual bandit: upper confidence bounds (UCB1) of each split, per bin of the loss.
 
     Auer, Cesa-Bianchi and Fischer 2002, doi:10.1023/A:1013689704352, with rewards divided by the range seen.
 
     Parameters
     ----------
     n_bins
-        Of the loss, from 0 to the problem's most.
+        Bins of the loss, from 0 to the problem's largest.
     width
-        Of the confidence bound, over that of UCB1.
+        Width of the confidence bound, relative to UCB1's.
     """
 
     def __init__(self, problem: SplitProblem, n_bins: int = 15, width: float = 0.3) -> None:
@@ -119,7 +121,7 @@ class Bandit:
         self._counts = np.zeros((n_bins, problem.moves.n_splits))
 
     def learn(self, n_steps: int, seed: int = 0) -> None:
-        """Try a split for each of so many losses drawn from the starts' range, and keep what it paid."""
+        """Try a split for each of `n_steps` losses drawn from the starts' range, and store the rewards."""
         rng, problem = np.random.default_rng(seed), self._problem
         low, high = np.inf, -np.inf
         for loss in rng.uniform(*problem.start_loss, n_steps):
@@ -136,7 +138,7 @@ class Bandit:
             sums[arm] += reward
 
     def chooser(self) -> Choose:
-        """Go to the split that has paid best for such a loss."""
+        """Return a rule that moves to the split with the best mean reward in the loss's bin."""
         moves = self._problem.moves
         tried = self._counts > 0
         means = np.where(tried, self._sums / np.maximum(self._counts, 1), -np.inf)

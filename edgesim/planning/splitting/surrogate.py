@@ -1,4 +1,4 @@
-"""A fitted reward surrogate as plain numbers: an ensemble of small networks, run without what fitted it."""
+"""Fitted reward surrogate as plain numbers: an ensemble of small networks, run without its training code."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Stacked = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """An ensemble of perceptrons with ReLU from (loss, split) to a value.
+    """An ensemble of ReLU perceptrons from (loss, split) to a value.
 
     Attributes
     ----------
     low, high : [2]
-        Range of loss and split, which are scaled to -1 and 1.
+        Range of loss and split, which is scaled to [-1, 1].
     centre, scale
-        Of the values: what a network gives is multiplied by `scale` and added to `centre`.
+        Output scaling: a network's output is multiplied by `scale` and added to `centre`.
     layers
-        Of all members: weights [n_members, n_out, n_in] and biases [n_members, n_out].
+        Weights [n_members, n_out, n_in] and biases [n_members, n_out] of all members.
     widening, least
-        An error bar is `widening` times the standard deviation among members, and not below `least`.
+        An error bar is `widening` times the standard deviation among members, but at least `least`.
     """
 
     low: Floats
@@ -45,11 +45,11 @@ class Surrogate:
 
     @property
     def n_members(self) -> int:
-        """Networks of the ensemble."""
+        """Number of networks in the ensemble."""
         return int(self.layers[0][0].shape[0])
 
     def members(self, loss: ArrayLike, split: ArrayLike) -> Floats:
-        """Values of each network: [n_members, ...]."""
+        """Return the value of each network: [n_members, ...]."""
         losses, splits = np.broadcast_arrays(np.asarray(loss, np.float64), np.asarray(split, np.float64))
         seen = np.stack([losses.ravel(), splits.ravel()], axis=1)
         state: Floats = np.broadcast_to(
@@ -63,20 +63,20 @@ class Surrogate:
         return found
 
     def value(self, loss: ArrayLike, split: ArrayLike) -> Floats:
-        """Mean of the networks."""
+        """Return the mean of the networks."""
         mean: Floats = self.members(loss, split).mean(axis=0)
         return mean
 
     def bars(self, loss: ArrayLike, split: ArrayLike) -> Floats:
-        """Half widths of intervals that hold the measured value nine times out of ten."""
+        """Return half the widths of intervals that contain the measured value with probability 0.9."""
         spread = self.members(loss, split).std(axis=0, ddof=1)
         half: Floats = np.maximum(self.least, self.widening * spread)
         return half
 
     def is_contradicted(self, loss: ArrayLike, split: ArrayLike, measured: ArrayLike) -> bool:
-        """Whether new measurements lie outside of the error bars oftener than one time in ten may explain.
+        """Return whether new measurements lie outside the error bars more often than one in ten explains.
 
-        One-sided binomial test at 1 %: the refresh rule. Then fit anew with the new points.
+        One-sided binomial test at 1 %. If true, refit with the new points.
         """
         from scipy.stats import binom
 
@@ -85,12 +85,12 @@ class Surrogate:
         return bool(n_outside > 0 and binom.sf(n_outside - 1, n, 0.1) < 0.01)
 
     def table(self, loss: ArrayLike, splits: ArrayLike) -> SplitTable:
-        """Values on a grid, as a table to train on."""
+        """Return the values on a grid, as a table to train on."""
         losses, columns = np.asarray(loss, np.float64), np.asarray(splits)
         return SplitTable(losses, columns, self.value(losses[:, np.newaxis], columns))
 
     def save(self, path: Path) -> None:
-        """Write it as one safetensors file."""
+        """Write one safetensors file."""
         numbers = np.array([self.centre, self.scale, self.widening, self.least])
         tensors = {"low": self.low, "high": self.high, "numbers": numbers}
         for place, (weight, bias) in enumerate(self.layers):
@@ -99,12 +99,12 @@ class Surrogate:
 
     @classmethod
     def load(cls, path: Path) -> Surrogate:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises
         ------
         InputError
-            If there is no such file, or it is no surrogate.
+            If there is no such file, or it is not a surrogate.
         """
         try:
             tensors = load_file(path)
@@ -115,4 +115,4 @@ class Surrogate:
             )
             return cls(tensors["low"], tensors["high"], centre, scale, layers, widening, least)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: no surrogate can be read ({error}); fit it anew") from error
+            raise InputError(f"{path}: no surrogate can be read ({error}); fit it again") from error

@@ -1,4 +1,4 @@
-"""What each split is worth at each loss probability: measured points, and what lies between them."""
+"""Value of each split at each loss probability: measured points, with linear interpolation between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SplitTable"]
 
 Floats = NDArray[np.float64]
 
-_FINE_STEP = 0.005  # of loss probability: answers bend little in less
+_FINE_STEP = 0.005  # in loss probability: quality curves are nearly linear within it
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,18 +27,18 @@ class SplitTable:
     Attributes
     ----------
     loss : [n_losses]
-        Loss probabilities, increasing. Beyond the lowest and the highest, theirs count.
+        Loss probabilities, increasing. Losses outside the range take the value at the nearer end.
     splits : [n_splits]
-        After how many blocks the model is split, increasing.
+        Splits: numbers of blocks before the split, increasing.
     relative : [n_losses, n_splits]
-        f(p, split). Of answers it is ``(PPL_0 - PPL) / PPL_0`` with the clean perplexity PPL_0: 0 as good as
-        clean, -0.1 for a perplexity 10 % higher, more is better; positive where a loss did good. Of a
-        utility, any value of which more is better.
+        f(p, split), larger is better. For answer quality, ``(PPL_0 - PPL) / PPL_0`` with the clean perplexity
+        PPL_0: 0 equals clean, -0.1 is a perplexity 10 % higher, and positive values mean that losses improved
+        the answers. For a utility, any values.
 
     Raises
     ------
     InputError
-        If shapes do not fit, axes do not increase, or a value is not finite.
+        If shapes do not match, axes do not increase, or a value is not finite.
     """
 
     loss: Floats
@@ -59,7 +59,7 @@ class SplitTable:
                 f"{relative.shape}; expected a value for each loss and split"
             )
         if not (np.diff(loss) > 0).all() or not 0 <= loss[0] <= loss[-1] <= 1:
-            raise InputError(f"split table: losses {loss.tolist()}; expected increasing ones from 0 to 1")
+            raise InputError(f"split table: losses {loss.tolist()}; expected increasing values from 0 to 1")
         if not (np.diff(splits) > 0).all() or (splits % 1 != 0).any() or splits[0] < 0:
             raise InputError(f"split table: splits {splits.tolist()}; expected increasing numbers of blocks")
         if not np.isfinite(relative).all():
@@ -76,14 +76,18 @@ class SplitTable:
     def of_answers(
         cls, answers: QualityTable, kind: str = "erasure", *, splits: Sequence[int] | None = None
     ) -> SplitTable:
-        """Take measured answers of a model under losses of a kind, such as ``packet-erasure``.
+        """Build the table from a model's measured answer quality under losses of one kind.
 
-        Between measured losses it follows the answers' own monotone curves; at no loss it is 0.
+        Between measured losses it follows the monotone curves of `answers`; without loss it is 0.
 
         Parameters
         ----------
+        answers
+            Measured answer quality.
+        kind
+            Kind of loss, such as ``packet-erasure``.
         splits
-            By default those that were measured.
+            Splits of the table. None: those measured.
 
         Raises
         ------
@@ -113,14 +117,14 @@ class SplitTable:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over axes and values."""
+        """SHA-256 digest of axes and values."""
         sha = hashlib.sha256()
         for each in (self.loss, self.splits, self.relative):
             sha.update(repr(each.shape).encode() + each.astype("<f8").tobytes())
         return sha.hexdigest()
 
     def value(self, loss: ArrayLike, split: ArrayLike) -> Floats:
-        """Values at losses and splits, which are broadcast against each other; beyond the ends, the ends'."""
+        """Return the values at losses and splits, which broadcast; outside the range, those at its ends."""
         low, to_loss = _between(self.loss, np.asarray(loss, np.float64))
         left, to_split = _between(self.splits.astype(np.float64), np.asarray(split, np.float64))
         up, right = np.minimum(low + 1, len(self.loss) - 1), np.minimum(left + 1, self.n_splits - 1)
@@ -130,22 +134,22 @@ class SplitTable:
         return found
 
     def at_splits(self, splits: Sequence[int]) -> SplitTable:
-        """Return a table of other splits, values between measured ones linear."""
+        """Return a table of other splits, interpolated linearly between measured ones."""
         columns = np.asarray(splits)
         return SplitTable(self.loss, columns, self.value(self.loss[:, np.newaxis], columns))
 
     def weighed(
         self, quality: float = 1.0, costs: Mapping[str, tuple[float, ArrayLike]] | None = None
     ) -> SplitTable:
-        """Return a utility: quality by its weight, less costs by theirs.
+        """Return a utility: quality times its weight, minus the weighted costs.
 
         Parameters
         ----------
         quality
             Weight of this table's values.
         costs
-            By name, a weight and what it weighs, of any shape that broadcasts to [n_losses, n_splits]:
-            latency [s], energy [J], load and the like, of which less is better.
+            By name, a weight and a cost of any shape that broadcasts to [n_losses, n_splits]: latency [s],
+            energy [J], load and the like, where less is better.
         """
         total = quality * self.relative
         for name, (weight, cost) in (costs or {}).items():
@@ -160,7 +164,7 @@ class SplitTable:
 
 
 def _between(axis: Floats, values: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Place on an axis below each value, and how far it is to the next, in [0, 1]."""
+    """Return the index of the axis point below each value, and the fraction of the way to the next."""
     if len(axis) == 1:
         return np.zeros(values.shape, np.intp), np.zeros(values.shape)
     low = np.clip(np.searchsorted(axis, values, side="right") - 1, 0, len(axis) - 2)

@@ -1,4 +1,4 @@
-"""Tables of splits that users bring: CSV or Parquet."""
+"""Reading and writing of split tables as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ _COLUMNS = (*_LOSSES, *_SPLITS, *_MEASURES, "repeat")
 
 
 _PLACE = "place in the file"
-"""Column of the rows' own numbers, which no file has: a blank line before one counts."""
+"""Column of the rows' positions in the file, which no file has; blank lines before a row are counted."""
 
 
 def read_split_table(path: str | PathLike[str]) -> SplitTable:
-    """Read a table with a row for every loss and split.
+    """Read a table with one row for every loss and split.
 
-    Columns: ``loss`` (or ``p_loss``), a probability; ``split`` (or ``block``), after how many blocks; and one
-    of
+    Columns: ``loss`` (or ``p_loss``), a probability; ``split`` (or ``block``), the number of blocks before
+    the split; and one of
 
-    - ``quality``: the value as it is, of which more is better, such as (PPL_0 - PPL) / PPL_0 or a utility;
-    - ``relative_quality``: clean perplexity over that of the row, PPL_0 / PPL, 1 as good as clean;
-    - ``perplexity``: of which PPL_0 is that at loss 0, which must stand there and be one number;
-    - ``nll_rise``: of the negative log likelihood [nats/token] over that without loss.
+    - ``quality``: the value itself, larger is better, such as (PPL_0 - PPL) / PPL_0 or a utility;
+    - ``relative_quality``: clean perplexity over the row's, PPL_0 / PPL, where 1 equals clean;
+    - ``perplexity``: PPL; PPL_0 is that at loss 0, which must be present and the same for all splits;
+    - ``nll_rise``: increase of the negative log likelihood over that without loss [nats/token].
 
     With a column ``repeat``, rows of the same loss and split are averaged.
 
     Raises
     ------
     InputError
-        Naming the file, the row (of CSV the line, of Parquet counted from 1) or column, and what was
-        expected.
+        Naming the file, the row (CSV: the line; Parquet: counted from 1) or column, and what was expected.
     """
     path = Path(path)
     rows = _read(path)
@@ -56,14 +55,14 @@ def read_split_table(path: str | PathLike[str]) -> SplitTable:
         rows[name] = pd.to_numeric(rows[name], errors="coerce")
     _check_rows(path, rows, loss, split, measure)
     rows[split] = rows[split].astype(np.int64)
-    told = rows
+    listed = rows
     if "repeat" in rows.columns:
         rows = rows.groupby([loss, split])[[measure]].mean().reset_index()
     again = rows.duplicated([loss, split])
     if again.any():
         first = rows[again].iloc[0]
         raise InputError(
-            f"{path}, row {first[_PLACE]:.0f}: loss {first[loss]:g} and split {first[split]:g} stand there "
+            f"{path}, row {first[_PLACE]:.0f}: loss {first[loss]:g} and split {first[split]:g} occur "
             "twice; expected one row for each, or a column 'repeat' if they are repeated measurements"
         )
     grid = rows.pivot_table(index=loss, columns=split, values=measure)
@@ -76,16 +75,16 @@ def read_split_table(path: str | PathLike[str]) -> SplitTable:
     values = _relative(path, grid, measure)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
-        its = told[(told[loss] == grid.index[row]) & (told[split] == grid.columns[column])].iloc[0]
+        its = listed[(listed[loss] == grid.index[row]) & (listed[split] == grid.columns[column])].iloc[0]
         raise InputError(
-            f"{path}, row {its[_PLACE]:.0f}: {measure} is {its[measure]:g}, which as a relative perplexity "
-            "is beyond what numbers hold; expected one of a model that still answers"
+            f"{path}, row {its[_PLACE]:.0f}: {measure} is {its[measure]:g}, whose relative perplexity is "
+            "beyond the range of floating-point numbers; expected that of a model that still answers"
         )
     return SplitTable(grid.index.to_numpy(np.float64), grid.columns.to_numpy(np.int64), values)
 
 
 def write_split_table(table: SplitTable, path: str | PathLike[str]) -> None:
-    """Write a table as :func:`read_split_table` reads it: CSV, or Parquet by the name's ending."""
+    """Write a table for :func:`read_split_table`: Parquet if the name ends in ``.parquet``, else CSV."""
     path = Path(path)
     rows = pd.DataFrame(
         {
@@ -118,7 +117,7 @@ def _read(path: Path) -> pd.DataFrame:
     except ValueError as error:
         raise InputError(f"{path}: no table can be read: {error}; expected CSV or Parquet") from None
     if rows.columns.has_duplicates:
-        raise InputError(f"{path}: two columns have one name; leave one out")
+        raise InputError(f"{path}: two columns have the same name; remove one")
     rows[_PLACE] = places
     if rows.empty:
         raise InputError(f"{path}: the table has no rows; expected one for every loss and split")
@@ -151,7 +150,7 @@ def _check_rows(path: Path, rows: pd.DataFrame, loss: str, split: str, measure: 
 
 def _relative(path: Path, grid: pd.DataFrame, measure: str) -> np.ndarray:
     values = grid.to_numpy(np.float64)
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
+    with np.errstate(over="ignore"):  # infinite values are rejected by the caller
         if measure == "relative_quality":
             return np.asarray(1 - 1 / values)
         if measure == "nll_rise":
@@ -160,7 +159,7 @@ def _relative(path: Path, grid: pd.DataFrame, measure: str) -> np.ndarray:
         return values
     if grid.index[0] != 0 or np.ptp(values[0]) > 1e-9 * values[0, 0]:
         raise InputError(
-            f"{path}: perplexities need that without loss to compare with; expected rows with loss 0 and one "
-            "perplexity for all splits"
+            f"{path}: perplexities need the one without loss for comparison; expected rows with loss 0 and "
+            "one perplexity for all splits"
         )
     return np.asarray(1 - values / values[0, 0])

@@ -1,7 +1,7 @@
-"""What requests were worth: one number of quality, latency, energy and load, for training and for judging.
+"""Utility of requests: one number from quality, latency, energy and load, for training and evaluation.
 
 The same function is the reward of an environment over the event loop and the measure of a finished trace, so
-that what is trained is what is judged.
+training and evaluation use one objective.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utility:
-    """Weights; what a request is worth is minus their sum of what it has cost.
+    """Weights of a request's costs; its utility is minus their weighted sum.
+
+    A completed request has the utility
 
     .. math:: u = -w_q (NLL - NLL_0) - w_t T - w_e E - w_l L
 
-    of a request that was completed; of one that failed, or was cut off, ``-failure - w_e E``.
+    A request that failed or was cut off has ``-failure - w_e E``.
 
     Attributes
     ----------
     quality
-        For each nat of mean negative log likelihood above `clean_nll`.
+        Per nat of mean negative log likelihood above `clean_nll`.
     latency_per_s
-        For each second from arrival to the last token.
+        Per second from arrival to the last token.
     energy_per_j
-        For each joule that was drawn for the request beyond idling, all devices and hops together.
+        Per joule drawn for the request beyond idle power, all devices and hops together.
     load
-        For each unit of load, such as the share of the blocks that the user's own device computes.
+        Per unit of load, such as the share of the blocks that the user's own device computes.
     failure
-        Of a request without its answer.
+        Cost of a request without its answer.
     clean_nll
-        The mean negative log likelihood that counts as no harm [nats].
+        Mean negative log likelihood that counts as unimpaired [nats].
     """
 
     quality: float = 0.0
@@ -67,12 +69,12 @@ class Utility:
         energy_j: ArrayLike,
         load: ArrayLike | None = None,
     ) -> Floats:
-        """What requests were worth, of columns of one length; NaN in a column stands for unknown.
+        """Return the utility of each request, from columns of one length; NaN in a column means unknown.
 
         Raises
         ------
         InputError
-            If something has a weight and is not known.
+            If a quantity has a weight and is unknown.
         """
         done = np.asarray(is_completed, np.bool_)
         costs = np.where(done, 0.0, self.failure) + self._cost("energy_per_j", energy_j, True)
@@ -89,20 +91,21 @@ class Utility:
         cost: Floats = np.where(counts, weight * np.asarray(amount, np.float64), 0.0)
         if np.isnan(cost).any():
             raise InputError(
-                f"utility: '{name}' has a weight, and what it weighs is not known of every request; "
-                f"{_REMEDIES[name]}, or give it no weight"
+                f"utility: '{name}' has a weight, but its quantity is unknown for some requests; "
+                f"{_REMEDIES[name]}, or set its weight to 0"
             )
         return cost
 
     def of_requests(self, requests: Mapping[str, Any], load: ArrayLike | None = None) -> Floats:
-        """What the requests of a trace were worth, of its table's columns, in their order.
+        """Return the utility of each request of a trace, in the order of the table.
 
         Parameters
         ----------
         requests
-            ``outcome``, ``arrived_at_s``, ``ended_at_s``, ``energy_j`` and ``nll``, as in ``Trace.requests``.
+            Columns ``outcome``, ``arrived_at_s``, ``ended_at_s``, ``energy_j`` and ``nll``, as in
+            ``Trace.requests``.
         load
-            Of each request.
+            Load of each request.
         """
 
         def column(name: str) -> Floats:
@@ -121,5 +124,5 @@ _REMEDIES = {
     "quality": "give the scenario 'quality'",
     "latency_per_s": "have requests completed",
     "energy_per_j": "record spans",
-    "load": "say what each request's load is",
+    "load": "give each request's load",
 }

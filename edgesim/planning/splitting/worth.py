@@ -1,4 +1,4 @@
-"""What a way of choosing earns, and how near it comes to the optimum."""
+"""Evaluation of split rules and policies: value, regret and agreement with the optimum."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 Choose = Callable[[Floats, Ints, int], Ints]
-"""Actions at losses [n] and splits [n] with so many steps left."""
+"""Function from losses [n], splits [n] and the number of steps left to actions [n]."""
 
 GAP = 0.005
-"""Of the value: actions that differ by less are as good as one another."""
+"""Relative value difference below which actions count as equally good."""
 LEAST_GAIN = 0.03
-"""Of the best fixed split's value: where the optimum gains less, there is nothing to learn."""
+"""Relative gain of the optimum over the best fixed split, below which there is nothing to learn."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyWorth:
-    """How a way of choosing compares.
+    """Comparison of a rule with the optimum and the best fixed split.
 
     Attributes
     ----------
     value, optimal, best_fixed
-        Mean rewards of an episode over the problem's starts: its own, the optimum's, and those of the best
+        Mean reward of an episode over the problem's starts: of the rule, of the optimum, and of the best
         fixed split.
     regret
-        0: the optimum; 1: the best fixed split. nan where the two earn the same.
+        0: equal to the optimum; 1: equal to the best fixed split. nan if these two earn the same.
     agreement
-        Of the states that it meets where the second best outcome is worse than the best by more than
-        :data:`GAP`, the share in which it chooses the best. nan where there is no such state.
+        Of the visited states where the second best outcome is worse than the best by more than :data:`GAP`,
+        the fraction in which the rule chooses the best. nan if there is no such state.
     decided
-        The share of such states.
+        Fraction of such states.
     near_optimal
-        Of all states that it meets, the share in which it chooses an outcome worse by no more than that.
+        Of all visited states, the fraction in which the chosen outcome is worse by at most :data:`GAP`.
     gain
-        Of the optimum over the best fixed split, relative to the latter.
+        Gain of the optimum over the best fixed split, relative to the latter.
     """
 
     value: float
@@ -58,12 +58,12 @@ class PolicyWorth:
 
     @property
     def is_nothing_to_learn(self) -> bool:
-        """Whether a fixed split is as good as the optimum, or nearly."""
+        """Whether the optimum gains less than :data:`LEAST_GAIN` over a fixed split."""
         return self.gain < LEAST_GAIN
 
 
 def starts(problem: SplitProblem, n_losses: int = 200) -> tuple[Floats, Ints]:
-    """Starts that stand for their law: losses in the middles of equal parts, with every split."""
+    """Return starts that represent their distribution: midpoints of equal loss intervals, by every split."""
     low, high = problem.start_loss
     losses = low + (high - low) * (np.arange(n_losses) + 0.5) / n_losses
     loss, split = np.meshgrid(losses, np.array(problem.start_splits), indexing="ij")
@@ -71,13 +71,13 @@ def starts(problem: SplitProblem, n_losses: int = 200) -> tuple[Floats, Ints]:
 
 
 def fixed(problem: SplitProblem, split: int) -> Choose:
-    """Go to a split by the shortest way and stay there."""
+    """Return a rule that moves to a split in the fewest steps and stays there."""
     moves = problem.moves
     return lambda loss, at, n_left: moves.towards[at - moves.first, split - moves.first]
 
 
 def best_fixed(problem: SplitProblem, n_losses: int = 200) -> int:
-    """Find the fixed split that earns the most on average over the starts; of equals, the first."""
+    """Return the fixed split with the largest mean reward over the starts; of equal ones, the first."""
     splits = range(problem.moves.first, problem.moves.last + 1)
     return max(splits, key=lambda split: _episodes(problem, fixed(problem, split), n_losses).mean())
 
@@ -85,15 +85,16 @@ def best_fixed(problem: SplitProblem, n_losses: int = 200) -> int:
 def worth(
     problem: SplitProblem, choose: Choose, best: Optimum | None = None, n_losses: int = 200
 ) -> PolicyWorth:
-    """Follow a way of choosing from all starts, and compare it with the optimum step by step.
+    """Apply a rule from all starts, and compare it with the optimum step by step.
 
-    A gap is relative to the value of the state or to the mean over the states met at that step, whichever is
-    larger: a value that happens to be zero makes no gap large. Actions with the same outcome are one.
+    A gap is relative to the value of the state or to the mean over the states visited at that step, the
+    larger of the two, so that a value near zero does not make a gap large. Actions with the same outcome
+    count as one.
 
     Parameters
     ----------
     best
-        The problem's optimum, if it is known already.
+        The problem's optimum, if already solved.
     """
     best = best or optimum(problem)
     loss, split = starts(problem, n_losses)
@@ -133,7 +134,7 @@ def worth(
 
 
 def _episodes(problem: SplitProblem, choose: Choose, n_losses: int) -> Floats:
-    """Rewards of an episode from every start: [n]."""
+    """Return the total reward of an episode from every start: [n]."""
     loss, split = starts(problem, n_losses)
     base = problem.base(loss, split)
     total = np.zeros(len(loss))

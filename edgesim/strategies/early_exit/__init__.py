@@ -1,4 +1,4 @@
-"""Staged inference with early exits: DTO-EE (Xie et al. 2024, arXiv 2412.08284) and its rivals."""
+"""Staged inference with early exits: DTO-EE (Xie et al. 2024, arXiv 2412.08284) and its baselines."""
 
 from __future__ import annotations
 

@@ -1,27 +1,26 @@
-"""What a request of several tokens asks of servers and links: its prompt, and later tokens as far as they go.
+"""Demand of a request of several tokens on servers and links: its prompt, and its later tokens' passes.
 
-With ``recompute`` and ``propagate`` the prompt passes every stage, wherever its own answer leaves, and of M
-later tokens each passes stage h with the share r_h of the tokens that get there. What left before waits for
-the next token that goes as far, which takes it along. If tokens leave independently of one another, the
-number of later tokens that reach a stage with j others along, all of those since the last one, is
+With ``recompute`` and ``propagate`` the prompt passes every stage, wherever its own answer leaves. Each of M
+later tokens reaches stage h with probability r_h. Tokens that left before a stage wait for the next token
+that reaches it, and go along with that token. If tokens leave independently of one another, the mean number
+of later tokens that reach a stage with j others along (all since the last that reached it) is
 
 ::
 
     c_j = r (1 - r)^j ((M - 1 - j) r + 1),    j = 0 .. M - 1
 
-(a run of j tokens that stay, closed by one that comes: at one place it starts with the prompt, at M - 1 - j
-it follows a token that came). With ``recompute`` these are passes of 1 + j tokens; with ``propagate`` passes
-of one, and before them keys and values of j. So all requests come to every stage, and exits shorten what they
-ask there. With ``same-path`` a request goes as far as its prompt's answer, prompt and all, so that exits
-thin out requests, and what a request asks of a stage does not change.
+(j tokens that do not reach the stage, then one that does: at one position they follow the prompt, at M - 1 -
+j positions a token that reached it). With ``recompute`` these are passes of 1 + j tokens; with ``propagate``
+passes of one token, each after the keys and values of j. All requests thus reach every stage, and exits
+reduce their demand there. With ``same-path`` a request, prompt included, goes only as far as its prompt's
+answer: exits reduce the number of requests, and a request's demand on a stage does not change.
 
-Heads are computed where a token may leave, as in :mod:`.generation`: a closed exit asks
-for none.
+Heads are computed where a token may leave, as in :mod:`.generation`; at closed exits they are not.
 
-Not modelled: that neighbouring tokens resemble each other, so that waiting ones come in longer runs; the ways
-of token ids back; the growth of a pass with its context (the middle one counts for all); that short passes
-wait behind long prompts, first come first served, where the formulas have a request's work in one piece;
-requests of one token among longer ones, which leave with it.
+Not modelled: similarity of neighbouring tokens, which makes longer runs of tokens wait; the return of token
+ids; the growth of a pass with its context (the middle context is used for all); short passes that wait behind
+long prompts, first come first served (the formulas treat a request's work as one piece); requests of one
+token among longer ones, which leave with it.
 """
 
 from __future__ import annotations
@@ -45,19 +44,19 @@ __all__ = ["SeveralTokens", "Traffic", "device_of", "hop_bytes", "n_reaching", "
 
 Floats = NDArray[np.float64]
 Traffic = tuple[float, float]
-"""Messages of a request from one stage to the next, and their mean size [bytes]."""
+"""Mean number of messages of a request from one stage to the next, and their mean size [bytes]."""
 
-_EXACT = 16  # tokens along up to which every number is priced; beyond, every size a quarter larger
+_EXACT = 16  # up to this many tokens along, every number is priced; beyond, each is a quarter larger
 _GROWTH = 1.25
 
 
 def n_reaching(share: float, n_later: int) -> Floats:
-    """Later tokens of a request that reach a stage with so many others along: [n_later].
+    """Return the mean number of later tokens that reach a stage, by number of others along: [n_later].
 
     Parameters
     ----------
     share
-        Of the tokens, that reach the stage, independently of one another.
+        Probability that a token reaches the stage, independently of the others.
     """
     along = np.arange(n_later)
     count: Floats = share * (1 - share) ** along * ((n_later - 1 - along) * share + 1)
@@ -65,18 +64,18 @@ def n_reaching(share: float, n_later: int) -> Floats:
 
 
 def hop_bytes(fleet: Fleet, stage: int) -> float:
-    """Size of a typical prompt's message to a stage: the prompt to the first, hidden states to later ones."""
+    """Return a typical prompt's message size to a stage: token ids to the first, hidden states to others."""
     n_tokens = fleet.typical.n_prompt_tokens
     return n_tokens * (fleet.prompt_bytes_per_token if stage == 1 else fleet.model.activation_bytes(1))
 
 
 def device_of(name: str) -> str:
-    """The device behind a node's name."""
+    """Return the device of a node, from the node's name."""
     return name.partition("/")[2]
 
 
 def traffic_of(fleet: Fleet, caches: CacheFill, continues: Floats) -> list[Traffic]:
-    """Messages of a typical request to each stage, by the shares that go on: [n_stages]."""
+    """Return a typical request's messages to each stage, by continuation shares: [n_stages]."""
     found: list[Traffic] = [(1.0, hop_bytes(fleet, 1))]
     token_bytes, n_later = fleet.model.activation_bytes(1), fleet.typical.n_output_tokens - 1
     for stage, share in enumerate(np.cumprod(continues).tolist(), 2):
@@ -92,23 +91,23 @@ def traffic_of(fleet: Fleet, caches: CacheFill, continues: Floats) -> list[Traff
 
 @dataclass(frozen=True, eq=False)
 class SeveralTokens:
-    """Times of a typical request's parts on a network, of which shares make its demand.
+    """Times of the parts of a typical request on a network, from which shares determine the demand.
 
     Attributes
     ----------
     n_later
-        Later tokens of a typical request; a mean, and above 0.
+        Mean number of later tokens of a typical request, above 0.
     prompt_s : [n_nodes]
-        The prompt's pass without a head; 0 at end devices, like all times of nodes.
+        Time of the prompt's pass without a head; 0 at end devices, like all times of nodes.
     prompt_head_s : [n_nodes]
-        What a head adds to it.
+        Time that a head adds to it.
     pass_s, head_s, fill_s : [n_nodes, n_sizes]
-        A later token's pass with so many along, what a head adds to it, and what keys and values of so many
-        take.
+        Time of a later token's pass, by number of others along; the time that a head adds; and the time of
+        the others' keys and values.
     sizes : [n_sizes]
-        How many are along, from 0.
+        Numbers of tokens along that are priced, from 0.
     message_s, byte_s : [n_links]
-        Of a message, what does not depend on its size, and what each byte adds.
+        Time of a message: the constant part, and the time per byte.
     """
 
     fleet: Fleet
@@ -137,7 +136,7 @@ class SeveralTokens:
         Parameters
         ----------
         hop_s
-            Time of a message of so many bytes from one device to another on an idle network.
+            Function from two devices and a size in bytes to a message's time on an idle network.
         """
         n_later = fleet.typical.n_output_tokens - 1
         sizes = _sizes(max(1, round(n_later)))
@@ -170,9 +169,9 @@ class SeveralTokens:
         )
 
     def under(self, network: OffloadingNetwork, continues: Floats) -> OffloadingNetwork:
-        """The network of which so much goes on after each sub-model but the last: [n_stages - 2] shares."""
+        """Return the network with these continuation shares after sub-models 1 .. H - 1: [n_stages - 2]."""
         reach = np.concatenate([[1.0], np.cumprod(continues)])
-        asks = np.append(continues < 1, True)  # where a head is computed
+        asks = np.append(continues < 1, True)  # whether a head is computed
         by_node = np.maximum(network.stage - 1, 0)
         if self.caches is CacheFill.SAME_PATH:
             leaves = np.append(1 - continues, 1.0)
@@ -200,10 +199,10 @@ class SeveralTokens:
         )
 
     def _weights(self, reach: Floats) -> Floats:
-        """How often each priced pass occurs in a request, by stage: [n_stages, n_sizes].
+        """Return how often each priced pass occurs in a request, by stage: [n_stages, n_sizes].
 
-        A number along between two priced ones counts as so much of each, since times between them are
-        interpolated.
+        A number of tokens along that lies between two priced ones is divided between them, as times are
+        interpolated linearly.
         """
         rows = []
         for share in reach.tolist():
@@ -212,7 +211,7 @@ class SeveralTokens:
             right = np.minimum(np.searchsorted(self.sizes, along), len(self.sizes) - 1)
             left = np.maximum(right - 1, 0)
             gap = np.maximum(self.sizes[right] - self.sizes[left], 1)
-            part = (self.sizes[right] - along) / gap  # of the lower one
+            part = (self.sizes[right] - along) / gap  # weight of the lower one
             n_sizes = len(self.sizes)
             row = np.bincount(right, counts * (1 - part), n_sizes) + np.bincount(left, counts * part, n_sizes)
             rows.append(scale * row)
@@ -220,7 +219,7 @@ class SeveralTokens:
 
 
 class _Times:
-    """What parts of requests take on devices, each kind of device priced once."""
+    """Times of parts of requests on devices, computed once per kind of device."""
 
     def __init__(self, fleet: Fleet, sizes: NDArray[np.int64]) -> None:
         self._fleet, self._sizes = fleet, sizes.tolist()
@@ -229,7 +228,7 @@ class _Times:
         self.nothing = (np.float64(0.0), np.float64(0.0), zeros, zeros, zeros)
 
     def of(self, device: str, part: Slice) -> tuple[Any, ...]:
-        """Prompt, its head, passes, their heads, and fills, at the speed of time zero."""
+        """Return the times of prompt, its head, passes, their heads, and fills, at the speed of time zero."""
         there = self._fleet.device(device)
         timing = there.timing
         assert timing is not None
@@ -259,13 +258,13 @@ class _Times:
 
 
 def _counts(share: float, n_later: float) -> tuple[Floats, float]:
-    """Passes by how many are along, of a whole number of later tokens, and what makes that the mean."""
+    """Return the passes by number of tokens along, for n_later rounded, and the factor that corrects this."""
     whole = max(1, round(n_later))
     return n_reaching(share, whole), n_later / whole
 
 
 def _sizes(n_later: int) -> NDArray[np.int64]:
-    """Numbers of tokens along that are priced: 0 to n_later - 1, thinned out."""
+    """Return the numbers of tokens along to price: from 0 to n_later - 1, increasingly sparse."""
     found = list(range(min(n_later, _EXACT)))
     while found[-1] < n_later - 1:
         found.append(min(n_later - 1, int(found[-1] * _GROWTH) + 1))

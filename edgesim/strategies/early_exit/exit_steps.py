@@ -1,12 +1,12 @@
-"""The threshold half of DTO-EE during a run: every server nudges its own exit, by what it has heard.
+"""Threshold adaptation of DTO-EE during a run: every server adjusts its own exit, by received messages.
 
-A server knows what a task that goes on costs after it (by prices), and from messages the thresholds of exits
-before and behind it, as means over the servers from which, or to which, its tasks go. It replays the measured
-answers at its own threshold and at the neighbouring ones, foresees the delay to first order in the share that
-goes on, and takes the best. An open exit's head counts, too: with D a queue's marginal price of a task and S
-its time, a head of time s costs every task that comes s D / S (for M/M/1: s / (1 - rho)^2). A third of the
-servers moves in each round, so that not all of a stage answer one price at once; a first order is all there
-is to go by here, since what other servers would answer is unknown.
+A server knows the cost of a task after it (from prices), and, from messages, the thresholds of exits before
+and after it, as means over the servers from which it receives tasks or to which it sends them. It replays the
+measured answers at its own threshold and at the neighbouring ones, estimates the delay to first order in the
+continuation share, and takes the best. The estimate includes the head of an open exit: with D a queue's
+marginal price of a task and S its time, a head of time s costs every arriving task s D / S (for M/M/1:
+s / (1 - rho)^2). A third of the servers adjusts in each round, so that not all servers of a stage answer one
+price at once. A higher order is not possible, since the responses of the other servers are unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _REACHES = (
     4,
     4,
     4,
-)  # levels to either side, by round: accuracy is no smooth function of them
+)  # levels to either side, by round: accuracy is not a smooth function of thresholds
 
 
 class ExitSteps:
@@ -45,9 +45,9 @@ class ExitSteps:
     Attributes
     ----------
     view : [n_nodes, n_stages - 1]
-        Level of each exit as each node believes it; of its own, as it is.
+        Level of each exit as last received by each node; for its own exit, the actual level.
     onward : [n_nodes]
-        Share of the tasks at each node that goes on, by its view.
+        Share of the tasks at each node that continues, by its view.
     """
 
     def __init__(self, state: RunState, table: ExitTable, objective: Objective, levels: Levels) -> None:
@@ -65,14 +65,14 @@ class ExitSteps:
         self.onward = network.onward.copy()
 
     def step(self, round_number: int, after_s: Floats, load: Floats) -> None:
-        """Let the servers whose turn it is take their best neighbouring threshold.
+        """Let a third of the servers take their best neighbouring threshold.
 
         Parameters
         ----------
         after_s : [n_nodes]
-            What a task that goes on costs after each node.
+            Cost after each node of a task that continues.
         load : [n_nodes]
-            Marginal price of a task at each node, of one more second of its work: D / S, at least 1.
+            Marginal price of a task per second of its work at each node: D / S, at least 1.
         """
         reach = _REACHES[round_number % len(_REACHES)]
         for node in self._movable:
@@ -95,7 +95,7 @@ class ExitSteps:
 
 
 def _delay_s(exit_: int, onward_s: float, head_s: float, outcome: ThresholdOutcome) -> float:
-    """Mean delay over all tasks that an exit's head and going on past it cause, to first order."""
+    """Return the mean delay over all tasks due to an exit's head and to continuing, to first order."""
     comes = float(math.prod(outcome.continues[:exit_].tolist()))
     asks = head_s if outcome.leaves[exit_] > 0 else 0.0
     return comes * (asks + float(outcome.continues[exit_]) * onward_s)

@@ -1,19 +1,18 @@
-"""Generation in which tokens leave early, along fixed stages of one device or of several.
+"""Generation in which tokens leave early, along fixed stages on one device or several.
 
-A token that leaves after one stage has no keys and values in those behind. They are made when a later token
-goes deeper, and not before: the states of what left wait at the stage where they did, travel to the next one
-together with those of the first token that goes there, and are propagated, or pass it with that token.
-Nothing is made or sent that no token asks for.
-(CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
+A token that leaves after one stage has no keys and values in later ones. They are computed only when a later
+token goes deeper: the states of the tokens that left wait at that stage, are sent to the next one together
+with those of the first token that continues, and are propagated there, or pass it with that token. No state
+is computed or sent that no token needs. (CALM, Schuster et al. 2022, arXiv 2207.07061, propagates at once, on
 one device: the same keys and values, and as many bytes, in more and smaller passes; EE-LLM, Chen et al. 2024,
 arXiv 2312.04916, recomputes as is done here.)
 
-The prompt passes all stages, as it was read when answers were measured
-(:mod:`edgesim.measure.generation.leaving`), and its answer leaves on the way where an exit is sure; with
-``same-path`` it goes no deeper than its answer.
+The prompt passes all stages, as it did when answers were measured
+(:mod:`edgesim.measure.generation.leaving`), and its answer leaves at the first exit that is certain enough;
+with ``same-path`` the prompt goes no deeper than its answer.
 
-Not modelled: a bound on how many tokens may wait (EE-LLM's forced full pass); a next token that starts while
-the prompt is still on its way through later stages.
+Not modelled: a bound on the number of waiting tokens (EE-LLM's forced full pass); a next token that starts
+while the prompt still passes later stages.
 """
 
 from __future__ import annotations
@@ -37,20 +36,19 @@ def generate(
     *,
     entering: Callable[[int], None] | None = None,
 ) -> Serving:
-    """Decode all tokens of a request along stages, each token no further than the exit that is sure of it.
+    """Decode all tokens of a request along stages, each token to the first exit that is certain enough.
 
-    To be waited for with ``yield from``. Every stage's device has room for the request reserved first, at one
-    instant.
+    Use with ``yield from``. First, memory for the request is reserved on the devices of all stages at once.
 
     Parameters
     ----------
     path
-        Stages from the embedding to the model's head, whose parts follow one another; an exit is asked, and
-        its head computed, where a part ends at one and holds a head. Neighbours may be on one device.
+        Stages from the embedding to the model's head, with consecutive parts. Where a part ends at an exit
+        and holds a head, the head is computed and the exit evaluated. Neighbouring stages may share a device.
     thresholds
-        When a token leaves; None: no exits. With ``propagate`` a rule that was measured
-        (:meth:`~edgesim.engine.cluster.Cluster.check_exits`), all of whose exits stand at ends of parts,
-        but for those that are never taken.
+        Rule by which tokens leave; None: no exits. With ``propagate``, a measured rule
+        (:meth:`~edgesim.engine.cluster.Cluster.check_exits`) whose exits are all at ends of parts, except
+        those that are never taken.
     caches
         ``propagate``, ``recompute`` or ``same-path``: see :mod:`edgesim.model.answers.exit_paths`.
     entering
@@ -61,7 +59,7 @@ def generate(
     InputError
         If exits were not measured with these thresholds and caches.
     ContractError
-        If the parts do not make up the model, or with ``propagate`` leave out an exit that tokens take.
+        If the parts do not cover the model, or with ``propagate`` leave out an exit that tokens take.
     """
     how, first = CacheFill(caches), path[0].device
     asked = _asked(cluster, path, thresholds, how)
@@ -89,14 +87,14 @@ def generate(
             if leaves or number == len(path) - 1:
                 yield from _answer(request, cluster, token, at, first)
                 if how is CacheFill.SAME_PATH:
-                    asked = {number}  # of later tokens no other exit has a say
+                    asked = {number}  # later tokens leave at this exit only
                 if not goes_on:
                     break
                 is_answered = True
 
 
 def _asked(cluster: Cluster, path: Sequence[Stage], thresholds: ExitRule | None, how: CacheFill) -> set[int]:
-    """Stages at whose ends a head answers: where a token may leave, and the last."""
+    """Return the stages whose head is computed: those where a token may leave, and the last."""
     if thresholds is None:
         return {len(path) - 1}
     cluster.check_exits(thresholds, how)
@@ -112,7 +110,7 @@ def _asked(cluster: Cluster, path: Sequence[Stage], thresholds: ExitRule | None,
 def _go_on(
     request: LiveRequest, cluster: Cluster, token: Token, at: str, stage: Stage, how: CacheFill
 ) -> Serving:
-    """Carry a token to the next stage, with what waits before it, and propagate that if need be."""
+    """Send a token to the next stage with the states waiting before it, and propagate these if required."""
     n_waiting = cluster.missing(request, stage.part.first)
     if at != stage.device:
         size_bytes = token.activation_bytes + n_waiting * request.token_activation_bytes
@@ -122,10 +120,10 @@ def _go_on(
 
 
 def _answer(request: LiveRequest, cluster: Cluster, token: Token, at: str, first: str) -> Serving:
-    """Let a token be delivered, and its id be where the next one begins."""
+    """Emit a token, and send its id to the device where the next one starts."""
     if token.is_last or at == first:
         yield from cluster.emit(request, at, token)
-    elif first == request.source:  # where the id is wanted anyway
+    elif first == request.source:  # which needs the id in any case
         yield from cluster.send(request, at, first, request.token_bytes, carries="ids")
         yield from cluster.emit(request, first, token)
     else:

@@ -1,4 +1,4 @@
-"""Where the model is cut, which devices serve each stage, and after which stages an exit stands."""
+"""Layout of the strategy: cuts of the model, servers of each stage, and positions of exits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Layout", "lay_out", "without_head"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Stages of servers behind the end devices.
+    """Stages of servers after the end devices.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Layout:
     layers : [n_stages]
         Servers of each stage, from the first.
     parts : [n_stages]
-        The sub-model of each stage; with a head where answers may be given after it.
+        Sub-model of each stage; with a head where tasks may leave after it.
     has_exit : [n_stages]
-        After which an exit stands; after the last always.
+        Whether there is an exit after each stage; always after the last.
     """
 
     sources: tuple[str, ...]
@@ -36,12 +36,12 @@ class Layout:
 
     @property
     def n_stages(self) -> int:
-        """H, the number of sub-models."""
+        """Number of sub-models, H."""
         return len(self.parts)
 
     @property
     def exit_blocks(self) -> tuple[int, ...]:
-        """After how many blocks the inner exits stand."""
+        """Numbers of blocks before each inner exit."""
         inner = zip(self.parts[:-1], self.has_exit[:-1], strict=True)
         return tuple(part.last for part, has_exit in inner if has_exit)
 
@@ -53,7 +53,7 @@ class Layout:
 
 
 def without_head(part: Slice) -> Slice:
-    """The same blocks, after which nothing is answered."""
+    """Return the same blocks without a head."""
     return Slice(part.first, part.last, part.embedding)
 
 
@@ -70,12 +70,12 @@ def lay_out(
     Parameters
     ----------
     stages
-        Devices or groups of each stage; none: all that compute and are no sources, their groups in order of
-        speed, the slowest first. With fewer groups than sub-models, every server serves all stages.
+        Devices or groups of each stage. Empty: all devices that compute and are not sources, by group in
+        order of speed, the slowest first. With fewer groups than sub-models, every server serves all stages.
     cuts
-        Numbers of blocks after which to cut; none: after the exits that were measured, or evenly.
+        Numbers of blocks after which to cut. Empty: after the measured exits, or evenly.
     with_exits
-        Whether tokens may leave at the exits that were measured after one of the cuts.
+        Whether tokens may leave at measured exits that lie after one of the cuts.
     """
     sources = tuple(dict.fromkeys(fleet.sources))
     inner = fleet.exits.blocks[:-1] if fleet.exits is not None else ()
@@ -97,7 +97,7 @@ def lay_out(
 
 
 def _chosen(fleet: Fleet, names: Sequence[str], number: int) -> tuple[str, ...]:
-    """The servers of a stage, by the names that a scenario gives."""
+    """Return the servers of a stage, from the names that a scenario gives."""
     try:
         by_name = [(name, server) for name in names for server in fleet.select([name])]
     except PlacementError as error:
@@ -114,7 +114,7 @@ def _chosen(fleet: Fleet, names: Sequence[str], number: int) -> tuple[str, ...]:
 
 
 def _groups(fleet: Fleet) -> tuple[tuple[str, ...], ...]:
-    """Groups of servers, the slowest first."""
+    """Return the groups of servers, the slowest first."""
     servers = [d for d in fleet.devices if d.id not in fleet.sources] or list(fleet.devices)
     by_group: dict[str, list[str]] = {}
     for device in servers:
@@ -128,7 +128,7 @@ def _groups(fleet: Fleet) -> tuple[tuple[str, ...], ...]:
 
 
 def _layers(groups: tuple[tuple[str, ...], ...], n_stages: int) -> tuple[tuple[str, ...], ...]:
-    """Groups dealt out in their order; every server to every stage where they do not suffice."""
+    """Distribute groups over stages in order; with fewer groups than stages, every server to every stage."""
     if len(groups) < n_stages:
         return (tuple(server for group in groups for server in group),) * n_stages
     bounds = [round(stage * len(groups) / n_stages) for stage in range(n_stages + 1)]
@@ -136,13 +136,13 @@ def _layers(groups: tuple[tuple[str, ...], ...], n_stages: int) -> tuple[tuple[s
 
 
 def _default_cuts(n_blocks: int, inner: Sequence[int], n_stages: int) -> tuple[int, ...]:
-    """Cuts at exits, as evenly as they stand; more cuts halve the longest part."""
+    """Return cuts at exits, as evenly as possible; further cuts halve the longest part."""
     n_cuts = n_stages - 1
     if len(inner) >= n_cuts:
         wanted = [n_blocks * cut / n_stages for cut in range(1, n_stages)]
         left, chosen = list(inner), []
         for number, place in enumerate(wanted):
-            usable = left[: len(left) - (n_cuts - number - 1)]  # as many must stay as cuts are to come
+            usable = left[: len(left) - (n_cuts - number - 1)]  # leave one exit for each remaining cut
             nearest = min(usable, key=lambda block: abs(block - place))
             chosen.append(nearest)
             left = left[left.index(nearest) + 1 :]

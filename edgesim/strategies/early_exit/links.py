@@ -1,4 +1,4 @@
-"""What offloaders see of their own links: how long a task would take over each, and which are down."""
+"""Offloaders' estimates of a task's time over each of their own links, and which links are down."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ __all__ = ["LinkWatch"]
 
 Floats = NDArray[np.float64]
 
-_WEIGHT = (
-    0.25  # of a look, so that fading, which the next round no longer meets, is averaged over some rounds
-)
-_TIMES_WORST = 10.0  # what a link costs that is down, beside the worst that is known
+_WEIGHT = 0.25  # of a new observation, which averages fading over several rounds
+_TIMES_WORST = 10.0  # cost of a link that is down, relative to the largest known times
 
 
 class LinkWatch:
-    """Looks at links as the device that sends over them.
+    """Observes links as the device that sends over them.
 
-    Not seen: routes of several links, of which the planned time is kept.
+    Routes of several links are not observed: their planned time is kept.
     """
 
     def __init__(self, state: RunState, fleet: Fleet) -> None:
@@ -46,14 +44,14 @@ class LinkWatch:
             self._direct[link] = (sender, peer, size_bytes, ends_s)
 
     def seconds(self, cluster: Cluster, link: int) -> float:
-        """How long a task that sets out now takes over a link, behind what waits for it; inf: it is down."""
+        """Return the time of a task over a link from now, after its queue; inf if the link is down."""
         if link not in self._direct:
             return float(self._state.network.transfer_s[link])
         sender, peer, size_bytes, ends_s = self._direct[link]
         return ends_s + cluster.observe(at=sender).link(sender, peer).seconds(size_bytes)
 
     def look(self, cluster: Cluster) -> Floats:
-        """How long a task takes over each idle link now; over one that is down, too long to go there."""
+        """Return a task's smoothed time over each link without queueing; prohibitive if the link is down."""
         is_down = np.zeros(len(self._transfer_s), np.bool_)
         for sender, links in self._seen.items():
             own = cluster.observe(at=sender)

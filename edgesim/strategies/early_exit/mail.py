@@ -1,7 +1,7 @@
-"""Control messages between nodes of neighbouring stages, over the cluster's reports.
+"""Control messages between nodes of neighbouring stages, sent as reports of the cluster.
 
-What a node says of a link goes to the node at its other end; what is known of a link at either end is the
-last message that has arrived there.
+A message about a link is sent from the node at one end to the node at the other. Each end uses the last
+message about the link that has arrived there.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Entry = tuple[float, ...]
 
 
 class Mail:
-    """Sends and reads.
+    """Sender and reader of control messages.
 
-    A device may have several parts in one network; its message to another says the newest of all of them. To
-    itself it says things at once, and for nothing.
+    A device may be several nodes of one network; its message to another device contains the newest entries of
+    all of them. Entries from a device to itself are delivered at once and at no cost.
 
     Parameters
     ----------
-    hear_down, hear_up
-        Take what has been heard of a link, at its end and at its beginning.
+    on_up, on_down
+        Called with a link and an entry that was received at the link's beginning, and at its end.
     """
 
     def __init__(
@@ -34,40 +34,40 @@ class Mail:
         state: RunState,
         size_bytes: float,
         *,
-        hear_up: Callable[[int, Entry], None],
-        hear_down: Callable[[int, Entry], None] | None = None,
+        on_up: Callable[[int, Entry], None],
+        on_down: Callable[[int, Entry], None] | None = None,
     ) -> None:
         network = state.network
-        self._size_bytes, self._hear_up, self._hear_down = size_bytes, hear_up, hear_down
+        self._size_bytes, self._on_up, self._on_down = size_bytes, on_up, on_down
         self._tail = [state.devices[node] for node in network.tail.tolist()]
         self._head = [state.devices[node] for node in network.head.tolist()]
-        self._said: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
+        self._sent: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
 
     def down(self, cluster: Cluster, links: slice, entries: Iterable[Entry]) -> None:
-        """Say something of each link to the node that it leads to."""
+        """Send an entry about each link to the node that it enters."""
         for link, entry in zip(range(links.start, links.stop), entries, strict=True):
-            self._say(cluster, self._tail[link], self._head[link], link, entry)
+            self._send(cluster, self._tail[link], self._head[link], link, entry)
 
     def up(self, cluster: Cluster, links: slice, entries: Iterable[Entry]) -> None:
-        """Say something of each link to the node that it comes from."""
+        """Send an entry about each link to the node that it leaves."""
         for link, entry in zip(range(links.start, links.stop), entries, strict=True):
-            self._say(cluster, self._head[link], self._tail[link], ~link, entry)
+            self._send(cluster, self._head[link], self._tail[link], ~link, entry)
 
     def read_at_heads(self, cluster: Cluster, links: slice) -> None:
-        """Let the nodes to which links lead look at what has arrived."""
+        """Process what has arrived at the nodes that links enter."""
         self._read(cluster, self._head[links], self._tail[links])
 
     def read_at_tails(self, cluster: Cluster, links: slice) -> None:
-        """Let the nodes from which links lead look at what has arrived."""
+        """Process what has arrived at the nodes that links leave."""
         self._read(cluster, self._tail[links], self._head[links])
 
-    def _say(self, cluster: Cluster, source: str, target: str, key: int, entry: Entry) -> None:
+    def _send(self, cluster: Cluster, source: str, target: str, key: int, entry: Entry) -> None:
         if source == target:
-            self._hear(key, entry)
+            self._receive(key, entry)
             return
-        said = self._said[source, target]
-        said[key] = entry
-        cluster.report(source, target, self._size_bytes, payload=tuple(said.items()), links=(), wait=False)
+        sent = self._sent[source, target]
+        sent[key] = entry
+        cluster.report(source, target, self._size_bytes, payload=tuple(sent.items()), links=(), wait=False)
 
     def _read(self, cluster: Cluster, readers: list[str], writers: list[str]) -> None:
         by_reader: dict[str, list[str]] = {}
@@ -80,11 +80,11 @@ class Mail:
                 payload = known.payload(writer) if known.knows(writer) else None
                 if isinstance(payload, tuple):
                     for key, entry in payload:
-                        self._hear(key, entry)
+                        self._receive(key, entry)
 
-    def _hear(self, key: int, entry: Entry) -> None:
-        """Take note of an entry: of a link if it goes down, of its complement if it goes up."""
+    def _receive(self, key: int, entry: Entry) -> None:
+        """Pass an entry on; its key is the link's number for messages down, the complement for those up."""
         if key < 0:
-            self._hear_up(~key, entry)
-        elif self._hear_down is not None:
-            self._hear_down(key, entry)
+            self._on_up(~key, entry)
+        elif self._on_down is not None:
+            self._on_down(key, entry)

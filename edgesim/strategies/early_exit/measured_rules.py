@@ -1,9 +1,9 @@
-"""With propagated caches: thresholds that were measured, as levels of the planners' table.
+"""Measured thresholds with propagated caches, as levels of the planners' table.
 
-A token's confidences depend on where the tokens before it left, and so on all thresholds; answers are known
-for the rules of a grid, and for no others. What planners expect of a rule is what its thresholds do to
-complete caches, since the tuning half of the text was not measured with propagated ones: the mean number of
-blocks differs by 0.3 points at most (docs/explanation/exits-in-generation.md).
+A token's confidences depend on where the tokens before it left, and thus on all thresholds. Answers are
+therefore known only for the rules of a measured grid. Planners estimate the effect of a rule by its
+thresholds with complete caches, since the tuning half of the text was not measured with propagated ones; the
+mean number of blocks differs by 0.3 points at most (docs/explanation/exits-in-generation.md).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _N_NEAREST = 3
 def rule_of(
     thresholds: Sequence[float | None], layout: Layout, blocks: Sequence[int], *, by_entropy: bool
 ) -> ExitRule:
-    """Thresholds after sub-models [n_stages - 1] as a rule for all measured exits.
+    """Return thresholds after sub-models [n_stages - 1] as a rule for all measured exits.
 
     Parameters
     ----------
     blocks : [n_exits - 1]
-        After which the measured inner exits stand; where the layout has none, no token leaves.
+        Blocks after which inner exits were measured; where the layout has no exit, no token leaves.
     """
     never = -math.inf if by_entropy else math.inf
     at = {
@@ -41,22 +41,22 @@ def rule_of(
 
 
 def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> list[tuple[float, ...]]:
-    """Thresholds of the layout's exits, one each, that were measured with propagated caches.
+    """Return the thresholds, one per exit of the layout, that were measured with propagated caches.
 
-    Among them is that no token leaves, which takes no measuring: caches are complete then.
+    They include the case that no token leaves, which needs no measurement, as caches are then complete.
 
     Raises
     ------
     PlacementError
-        If none was: no rule of this kind lets tokens leave at these exits only.
+        If none was measured: no rule of this kind lets tokens leave at these exits only.
     """
     assert fleet.exits is not None
     kind, never = ("entropy", -math.inf) if by_entropy else ("confidence", math.inf)
     inner = fleet.exits.blocks[:-1]
     if not fleet.propagated_rules:
         raise PlacementError(
-            "caches: propagate, and these answers were not measured with propagated caches; run `edgesim "
-            "quality MODEL --generation` and give its 'paths' under 'quality', or take 'caches: recompute'"
+            "caches: propagate, but these answers were not measured with propagated caches; run `edgesim "
+            "quality MODEL --generation` and give its 'paths' under 'quality', or use 'caches: recompute'"
         )
     found = []
     for rule in fleet.propagated_rules:
@@ -68,7 +68,7 @@ def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> li
         raise PlacementError(
             f"caches: propagate with {len(layout.exit_blocks)} of {len(inner)} measured exits, after blocks "
             f"{_listed(layout.exit_blocks)}: no {kind} thresholds were measured for these alone; make "
-            f"{len(inner) + 1} stages with 'cuts: {list(inner)}', or take 'caches: recompute'"
+            f"{len(inner) + 1} stages with 'cuts: {list(inner)}', or use 'caches: recompute'"
             + " or 'exit_rule: confidence'"
             * by_entropy
         )
@@ -78,7 +78,7 @@ def measured_thresholds(layout: Layout, fleet: Fleet, *, by_entropy: bool) -> li
 def require_measured(
     fixed: Sequence[float], measured: Sequence[tuple[float, ...]], layout: Layout, *, by_entropy: bool
 ) -> None:
-    """Refuse thresholds, one for each of the layout's exits, that are not among the measured ones."""
+    """Raise PlacementError if the thresholds, one per exit of the layout, are not among the measured ones."""
     kind = "entropy" if by_entropy else "confidence"
     asked = ExitRule(tuple(fixed), kind)
     by_distance = sorted(measured, key=lambda each: asked.distance(ExitRule(each, kind)))
@@ -86,9 +86,9 @@ def require_measured(
         return
     raise PlacementError(
         f"thresholds: {_shown(asked.thresholds)} after blocks {_listed(layout.exit_blocks)}; with 'caches: "
-        f"propagate' answers are known at {len(measured)} measured combinations only, and the nearest are "
-        f"{', '.join(map(_shown, by_distance[:_N_NEAREST]))}; take one of these, leave 'thresholds' out, or "
-        "take 'caches: recompute'"
+        f"propagate' answers are known at {len(measured)} measured combinations only; the nearest are "
+        f"{', '.join(map(_shown, by_distance[:_N_NEAREST]))}; use one of these, leave 'thresholds' out, or "
+        "use 'caches: recompute'"
     )
 
 

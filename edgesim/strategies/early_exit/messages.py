@@ -1,12 +1,12 @@
-"""What DTO-EE's nodes say to one another: offers down the stages, prices up.
+"""Messages between DTO-EE's nodes: offers down the stages, prices up.
 
-An offloader says over each of its links at which rate it sends tasks now, at which it would, and by how much
-that rate falls per second of price, and from which price on; a receiver answers with what a task costs with
-it and after it. Both say besides how they believe that exits stand, each on its side.
+An offloader sends over each of its links the rate of its tasks there now, the rate that it would send, the
+price that this answers, and the decrease of the rate per second of price. A receiver answers with a task's
+cost at it and after it. Both also send their view of the exits' thresholds on their side.
 
-An offer that is lost leaves the one before in force, and an offer answers the price that its offloader knew:
-since it says which, a receiver can reckon with offers that answer different prices. (In a message's bytes
-that price is its number, of a few that a receiver keeps.)
+A lost offer leaves the previous one in force. An offer contains the price that its offloader knew, so that a
+receiver can combine offers that answer different prices. (In the bytes of a message this price is an index
+into a few that a receiver keeps.)
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ Floats = NDArray[np.float64]
 
 
 class OffersAndPrices:
-    """Offers and prices as they are known.
+    """Offers and prices, as last received.
 
     Attributes
     ----------
     sent_per_s, offered_per_s, response_per_s2 : [n_links]
-        As known where the link ends.
+        Present rate, offered rate and response, as known at the link's end.
     offered_at_s : [n_links]
-        The price at which that was offered.
+        Price that the offer answers.
     offered_in : [n_links]
-        The round of that offer.
+        Round of that offer.
     price_s : [n_links]
-        As known where it begins.
+        Price, as known at the link's beginning.
     exits_before, exits_behind : [n_links, n_stages - 1]
-        Levels of the exits' thresholds as its beginning believes them, known where it ends; and vice versa.
+        Levels of the exits' thresholds in the view of the link's beginning, as known at its end; and vice
+        versa.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class OffersAndPrices:
         price_s: Floats,
         exits: Floats,
     ) -> None:
-        self._mail = Mail(state, size_bytes, hear_up=self._hear_price, hear_down=self._hear_offer)
+        self._mail = Mail(state, size_bytes, on_up=self._on_price, on_down=self._on_offer)
         self.sent_per_s, self.offered_per_s = sent_per_s.copy(), sent_per_s.copy()
         self.response_per_s2 = np.zeros(state.network.n_links)
         self.price_s, self.offered_at_s = price_s.copy(), price_s.copy()
@@ -69,24 +70,24 @@ class OffersAndPrices:
         exits: Floats,
         round_number: int,
     ) -> None:
-        """Say over links what is sent, what would be at known prices, its response, and how exits stand."""
+        """Send over links the present and the offered rate, its response, and the view of the exits."""
         numbers = np.full(len(sent), float(round_number))
         self._mail.down(cluster, links, _entries(sent, offered, falls, self.price_s[links], numbers, exits))
 
     def price(self, cluster: Cluster, links: slice, prices_s: Floats, exits: Floats) -> None:
-        """Say back over links what a task costs where they lead, and how exits stand."""
+        """Send back over links a task's cost at their end and after it, and the view of the exits."""
         self._mail.up(cluster, links, _entries(prices_s, exits))
 
-    def _hear_offer(self, link: int, entry: Entry) -> None:
+    def _on_offer(self, link: int, entry: Entry) -> None:
         self.sent_per_s[link], self.offered_per_s[link], self.response_per_s2[link] = entry[:3]
         self.offered_at_s[link], self.offered_in[link] = entry[3:5]
         self.exits_before[link] = entry[5:]
 
-    def _hear_price(self, link: int, entry: Entry) -> None:
+    def _on_price(self, link: int, entry: Entry) -> None:
         self.price_s[link] = entry[0]
         self.exits_behind[link] = entry[1:]
 
 
 def _entries(*columns: Floats) -> Iterator[Entry]:
-    """One entry for each link."""
+    """Return one entry per link."""
     return map(tuple, np.column_stack(columns).tolist())

@@ -1,8 +1,8 @@
 """The offloading problem of a layout on a fleet: service times, transfer times, arrival rates.
 
-Not modelled in it (a run has all of these): messages that wait for one another on a link, a processor that
-serves several stages from one queue, endpoints that work on the processor, prompts of different lengths, and
-the answer's way back.
+Not modelled here, although a simulation includes them: messages that wait for one another on a link, a
+processor that serves several stages from one queue, endpoints that work on the processor, prompts of
+different lengths, and the return of the answer.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ __all__ = ["Reach", "network_of"]
 
 Reach = Literal["links", "routes"]
 
-_ASSUMED_LOAD = 0.5  # of the largest flow, where arrivals depend on the answers
+_ASSUMED_LOAD = 0.5  # relative to the largest flow, where arrivals depend on the answers
 
 
 def network_of(
     layout: Layout, fleet: Fleet, reach: Reach, caches: CacheFill = CacheFill.RECOMPUTE
 ) -> OffloadingNetwork:
-    """Put a layout as the planners' network; its nodes are called ``stage/device``.
+    """Return a layout as the planners' network, with nodes named ``stage/device``.
 
     Parameters
     ----------
     reach
-        To whom a node may send: servers of the next stage that a link leads to, or a route.
+        Servers of the next stage that a node may send to: those that a link leads to, or a route.
     caches
-        What is done about missing keys and values, where answers have several tokens.
+        Treatment of missing keys and values, where answers have several tokens.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def network_of(
                 how = "a direct link" if reach == "links" else "a route"
                 raise PlacementError(
                     f"{sender!r} reaches no server of stage {stage} over {how}; link it to one of "
-                    f"{', '.join(map(repr, servers[:3]))}" + (", or say 'reach: routes'" * (reach == "links"))
+                    f"{', '.join(map(repr, servers[:3]))}" + (", or set 'reach: routes'" * (reach == "links"))
                 )
             transfer_s |= {(f"{stage - 1}/{sender}", f"{stage}/{server}"): s for server, s in hops}
         senders = servers
@@ -83,7 +83,7 @@ def network_of(
 
 
 def _with_heads(network: OffloadingNetwork, layout: Layout, fleet: Fleet) -> OffloadingNetwork:
-    """Of tasks of one token: heads of inner exits apart, for a closed exit asks for none."""
+    """For tasks of one token: separate the heads of inner exits, since closed exits compute none."""
     bare_s = network.service_s.copy()
     for node in np.flatnonzero((network.stage > 0) & (network.stage < network.n_stages - 1)).tolist():
         part = layout.parts[int(network.stage[node]) - 1]
@@ -95,7 +95,7 @@ def _with_heads(network: OffloadingNetwork, layout: Layout, fleet: Fleet) -> Off
 def _hops(
     fleet: Fleet, sender: str, servers: tuple[str, ...], stage: int, reach: Reach
 ) -> Iterator[tuple[str, float]]:
-    """Servers that a node may send to, and how long that takes on an idle network."""
+    """Yield the servers that a node may send to, and the time to each on an idle network."""
     size_bytes = hop_bytes(fleet, stage)
     for server in servers:
         if server == sender or fleet.are_linked(sender, server) or reach == "routes":
@@ -103,7 +103,7 @@ def _hops(
 
 
 def _hop_s(fleet: Fleet, sender: str, server: str, size_bytes: float) -> float:
-    """How long a message of so many bytes takes on an idle network."""
+    """Return the time of a message of this size on an idle network."""
     if server == sender:
         return 0.0
     if fleet.are_linked(sender, server):

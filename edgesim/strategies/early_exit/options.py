@@ -1,4 +1,4 @@
-"""Kinds of options, as a scenario writes them, each with one sentence for what it refuses."""
+"""Types of the strategy's options as written in scenarios; each has one error message per invalid value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgesim.fields import refuse
 __all__ = ["Choice", "Cuts", "Stages", "Thresholds", "numbers_of"]
 
 Choice = Literal["auto", "joint", "tuned", "none"]
-"""How thresholds are found."""
+"""Method by which thresholds are chosen."""
 
 NEVER = "never"
 _CHOICES = get_args(Choice)
@@ -23,7 +23,7 @@ _N_SHOWN = 60
 
 
 class _Read:
-    """An option that a function reads: what it returns is the value, what it refuses has one sentence."""
+    """An option parsed by one function, which returns the value or raises with a single error message."""
 
     schema: ClassVar[JsonSchemaValue]
 
@@ -74,7 +74,7 @@ class _Stages(_Read):
             )
         twice = [name for name, n_times in Counter(names).items() if n_times > 1]
         if twice:
-            refuse(f"stage {number}: {twice[0]!r} stands there twice; name it once")
+            refuse(f"stage {number}: {twice[0]!r} occurs twice; name it once")
         return tuple(names)
 
 
@@ -98,7 +98,7 @@ class _Cuts(_Read):
 
 
 class _Thresholds(_Read):
-    """How thresholds are found, or one for each exit."""
+    """The method by which thresholds are chosen, or one threshold for each exit."""
 
     schema: ClassVar[JsonSchemaValue] = {
         "anyOf": [
@@ -131,17 +131,17 @@ class _Thresholds(_Read):
         if isinstance(value, bool) or not isinstance(value, int | float):
             refuse(f"{self._EXPECTED}, got {_shown(data)}")
         if not math.isfinite(value):
-            refuse(f"expected a finite number, got {value}; say 'never' for an exit that no task is to take")
+            refuse(f"expected a finite number, got {value}; set 'never' for an exit that no task is to take")
         if value < 0:
             refuse(
-                f"expected thresholds of at least 0, got {value:g}; say 'never' for an exit that no task is "
+                f"expected thresholds of at least 0, got {value:g}; set 'never' for an exit that no task is "
                 "to take, and 'none' for no exits at all"
             )
         return float(value)
 
 
 def numbers_of(thresholds: object, *, by_entropy: bool) -> tuple[float, ...]:
-    """Thresholds that are given, as least confidences or most entropies; none where they are to be found."""
+    """Return given thresholds as least confidences or largest entropies; empty if they are to be chosen."""
     never = -math.inf if by_entropy else math.inf
     given = thresholds if isinstance(thresholds, tuple) else ()
     return tuple(never if each == NEVER else each for each in given)

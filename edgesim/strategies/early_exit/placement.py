@@ -1,4 +1,4 @@
-"""What is decided before time zero: the layout, the plan to begin with, and thresholds."""
+"""Placement of the strategy: layout, initial plan and thresholds, decided before time zero."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Staged"]
 
 @dataclass(frozen=True)
 class Staged(Placement):
-    """Stages of servers, and with which probabilities tasks go from one to the next.
+    """Stages of servers, with the probabilities by which tasks go from one to the next.
 
     Attributes
     ----------
@@ -24,18 +24,18 @@ class Staged(Placement):
     plan : [n_links]
         Probabilities, in the order of the planners' network (:func:`.network.network_of`).
     thresholds : [n_stages - 1]
-        With what to leave after each sub-model but the last; None where no exit stands.
+        Threshold after each sub-model but the last; None where there is no exit.
     levels : [n_stages - 1]
         The same as levels of the planners' table; empty where there is none.
     continues : [n_stages - 1]
-        Share of the tasks at each sub-model that is expected to go on.
+        Expected continuation share of the tasks at each sub-model.
     channel
-        Figures of the channel-aware exit rule; None where thresholds are what they are.
+        Parameters of the channel-aware exit rule; None: thresholds are constant.
     generation
-        Thresholds as a rule for all measured exits, and what is done about caches, where answers have several
+        Thresholds as a rule for all measured exits, and the treatment of caches, for answers of several
         tokens that may leave early.
-    told
-        What a user should know of it.
+    remark_text
+        Note for the user.
     """
 
     layout: Layout
@@ -45,31 +45,31 @@ class Staged(Placement):
     continues: tuple[float, ...]
     channel: ChannelRule | None = None
     generation: tuple[ExitRule, CacheFill] | None = None
-    told: str = ""
+    remark_text: str = ""
 
     @property
     def exit_rules(self) -> Collection[tuple[ExitRule, CacheFill]]:
-        """What is held to measured answers before time zero."""
+        """Rules to check against measured answers before time zero."""
         return () if self.generation is None else (self.generation,)
 
     @property
     def rule(self) -> ExitRule | None:
-        """When tokens of longer answers leave; None: never."""
+        """Rule by which tokens of longer answers leave; None: they never do."""
         return None if self.generation is None else self.generation[0]
 
     @property
     def remark(self) -> str:
-        """Expected delay, load and distance from the best, as far as they are known."""
-        return self.told
+        """Expected delay, load and gap to the optimum, as far as they are known."""
+        return self.remark_text
 
     @classmethod
     def of(
         cls, layout: Layout, plan: tuple[float, ...], thresholds: tuple[float | None, ...], **rest: Any
     ) -> Staged:
-        """Put every sub-model on the servers of its stage."""
-        held = tuple(
+        """Place every sub-model on the servers of its stage."""
+        stages = tuple(
             Stage(server, part)
             for servers, part in zip(layout.layers, layout.parts, strict=True)
             for server in servers
         )
-        return cls(held, layout, plan, thresholds, **rest)
+        return cls(stages, layout, plan, thresholds, **rest)

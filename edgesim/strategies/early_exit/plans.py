@@ -1,4 +1,4 @@
-"""Plans before time zero: rows and thresholds by the rule that a strategy asks for, at mean rates."""
+"""Plans before time zero: rows and thresholds by the strategy's offloading rule, at mean rates."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Respond = Callable[[OffloadingNetwork, Floats | None], Floats]
 
 @dataclass(frozen=True, eq=False)
 class DecidedPlan:
-    """A plan, its thresholds, and what is expected of them.
+    """A plan with its thresholds and expected values.
 
     Attributes
     ----------
     network
-        With the shares that go on at these thresholds.
+        Network with the continuation shares at these thresholds.
     continues : [n_stages - 1]
-        These shares, of tasks, or of tokens where answers have several.
+        Continuation shares of tasks, or of tokens where answers have several.
     accuracy
-        On the text that thresholds were tuned on; nan without exits.
+        Accuracy on the text that thresholds were tuned on; nan without exits.
     """
 
     network: OffloadingNetwork
@@ -61,7 +61,7 @@ class DecidedPlan:
 
     @property
     def utilisation(self) -> float:
-        """Of the server that is loaded the most."""
+        """Utilisation of the most loaded server."""
         return float(flow_of(self.network, self.plan).utilisation.max())
 
 
@@ -78,20 +78,20 @@ def decide(
     breeding: Breeding | None = None,
     seed: int = 0,
 ) -> DecidedPlan:
-    """Plan at mean rates.
+    """Return a plan for mean rates.
 
     Parameters
     ----------
     fixed
-        Thresholds that stay as they are; None: they are chosen.
+        Thresholds to keep; None: they are chosen.
     allowed
-        Thresholds to choose from, all of which are planned for; None: any. The genetic algorithm takes those
-        that are best with the least delay, and breeds rows only.
+        Thresholds to choose from, each of which is planned for; None: any. The genetic algorithm uses those
+        that are best with the plan of least delay, and evolves rows only.
     joint
-        Whether rows and thresholds are chosen together, where the rule can; else thresholds are tuned for
-        the rule's own rows.
+        Whether rows and thresholds are chosen together, if the rule supports this; otherwise thresholds are
+        tuned for the rule's own rows.
     breeding, seed
-        Of the genetic algorithm.
+        Settings and seed of the genetic algorithm.
     """
     if table is None:
         empty = ExitTable(
@@ -122,7 +122,7 @@ def decide(
         levels = fixed
     elif joint and offloading == "dto-ee" and network.work is None:
         levels = table.closed(plan_jointly(network, table, objective).levels)
-    else:  # also where exits shorten tasks: what rows as they are foretell of thresholds is rough there
+    else:  # also where exits shorten tasks: estimates of thresholds at fixed rows are inaccurate there
         levels = table.closed(tuned(network, table, objective, respond).levels)
     shared = network.with_shares(table.outcome(levels).continues)
     return _decision(network, table, _final(offloading)(shared, None), levels)
@@ -135,7 +135,7 @@ def _best_of(
     objective: Objective,
     respond: Respond,
 ) -> Levels:
-    """Of some thresholds those with the least cost under a rule's own rows."""
+    """Return the allowed thresholds of least cost under a rule's own rows."""
     costs_s, plan = [], None
     for levels in allowed:
         outcome = table.outcome(levels)
@@ -152,7 +152,7 @@ def _decision(network: OffloadingNetwork, table: ExitTable, plan: Floats, levels
 
 
 def _responses(offloading: Offloading) -> Respond:
-    """How the rule plans while thresholds are being tuned."""
+    """Return the function by which a rule plans while thresholds are tuned."""
     return {
         "cf": lambda network, _: computing_first(network),
         "bf": lambda network, _: bandwidth_first(network),
@@ -162,17 +162,17 @@ def _responses(offloading: Offloading) -> Respond:
 
 
 def _descended(network: OffloadingNetwork, before: Floats | None) -> Floats:
-    """Where rounds lead, from a plan for nearly the same network."""
+    """Return the plan that rounds converge to, starting from a plan for a similar network."""
     return descend(network, State.start(network, before)).plan
 
 
 def _final(offloading: Offloading) -> Respond:
-    """How it plans at last."""
+    """Return the function by which a rule makes its final plan."""
     return _optimal if offloading == "optimum" else _responses(offloading)
 
 
 def _optimal(network: OffloadingNetwork, before: Floats | None) -> Floats:
-    """The centralised optimum; the least bad plan where none is stable."""
+    """Return the centralised optimum, or the best plan by rounds if no plan is stable."""
     try:
         return optimal_plan(network).plan
     except InputError:
@@ -182,7 +182,7 @@ def _optimal(network: OffloadingNetwork, before: Floats | None) -> Floats:
 def _channel_aware(
     network: OffloadingNetwork, table: ExitTable, objective: Objective, respond: Respond
 ) -> Levels:
-    """Thresholds that the channel-aware rule has at planned costs, and plans for these, in turn."""
+    """Alternate between planning and the channel-aware rule's thresholds; return the last thresholds."""
     levels, plan = table.highest, None
     for _ in range(5):
         shared = network.with_shares(table.outcome(levels).continues)

@@ -1,11 +1,11 @@
-"""Rivals that decide task by task, by queues that servers report: JSED and backpressure.
+"""Baselines that decide task by task from reported queues: JSED and backpressure.
 
-Every period each server reports to the nodes that reach it how many tasks it has and how long it expects a
-task to take after it. An offloader adds the tasks that it has sent there itself since that report arrived, so
-that it does not send all tasks of a period to the server that was idle at its beginning; what others have
-sent it does not know. Its own links it sees at once: what waits there, how fast they are, and which are down.
-So that offloaders do not all send to the same server, each task looks at a few hops only, drawn anew (the
-power of two choices; with old reports two do better than all: Mitzenmacher 2000, doi:10.1109/71.841752).
+Every period each server reports its number of tasks and the expected delay after it to the nodes that reach
+it. An offloader adds the tasks that it has itself sent there since that report arrived, so that it does not
+send all tasks of a period to the server that was idle at its beginning; tasks of other offloaders are unknown
+to it. The state of its own links (backlog, rate, up or down) is known without delay. To keep offloaders from
+all choosing the same server, each task compares a few randomly drawn hops only (the power of two choices;
+with old reports, two choices are better than all: Mitzenmacher 2000, doi:10.1109/71.841752).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["Queues"]
 
 
 class Queues:
-    """Queues as offloaders know them.
+    """Queues as known to the offloaders.
 
     Attributes
     ----------
     period_s
-        Between reports.
+        Time between reports [s].
     n_choices
-        Hops that a task looks at, drawn at random; None: all.
+        Number of hops, drawn at random, that a task compares; None: all.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class Queues:
         network = state.network
         self._n_choices, self._watch = n_choices, watch
         self._state, self.period_s, self._is_pressure = state, period_s, is_pressure
-        self._mail = Mail(state, size_bytes, hear_up=self._hear)
+        self._mail = Mail(state, size_bytes, on_up=self._on_report)
         self._n_queued = np.zeros(network.n_links)
         self._onward_s = np.zeros(network.n_links)
-        self._reported = np.full(network.n_links, -1.0)  # number of the report that is known
-        self._n_sent = np.zeros(network.n_links)  # since then
+        self._reported = np.full(network.n_links, -1.0)  # number of the last report received
+        self._n_sent = np.zeros(network.n_links)  # since that report
         self._links = [network.links(node) for node in range(network.n_nodes)]
         self._service_s = network.service_s[network.head]
         self._number = 0.0
 
     def run(self, cluster: Cluster) -> Serving:
-        """Reports without end."""
+        """Send reports periodically, indefinitely."""
         network = self._state.network
         while True:
             self._number += 1
@@ -71,7 +71,7 @@ class Queues:
             yield from cluster.sleep(self.period_s)
 
     def hop(self, cluster: Cluster, node: int, draws: np.random.Generator) -> int | None:
-        """Which of a node's hops a task takes now; None: it stays for a while."""
+        """Return the index of the hop that a task takes from a node now; None: it stays for a while."""
         links = self._links[node]
         self._mail.read_at_tails(cluster, links)
         n_hops = links.stop - links.start
@@ -94,7 +94,7 @@ class Queues:
         return np.array([self._watch.seconds(cluster, link) for link in links.tolist()])
 
     def _expected_s(self, cluster: Cluster, node: int) -> float:
-        """How long a task is expected to take after a node, by what the node knows."""
+        """Return a task's expected delay after a node, from what is known at the node."""
         links = self._links[node]
         if links.start == links.stop or not self._state.network.onward[node]:
             return 0.0
@@ -104,7 +104,7 @@ class Queues:
         best_s = transfer_s + there * self._service_s[links] + self._onward_s[links]
         return float(network.onward[node] * best_s.min())
 
-    def _hear(self, link: int, entry: Entry) -> None:
+    def _on_report(self, link: int, entry: Entry) -> None:
         n_queued, onward_s, number = entry
         if number > self._reported[link]:
             self._reported[link], self._n_sent[link] = number, 0.0

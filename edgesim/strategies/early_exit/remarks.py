@@ -1,4 +1,4 @@
-"""What a user should know of a plan before a run."""
+"""Remark on a plan, shown before a run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.optimum import optimal_plan
 from edgesim.strategies.early_exit.plans import DecidedPlan
 
-__all__ = ["told"]
+__all__ = ["plan_remark"]
 
-_LARGE = 2000  # links beyond which the optimum is not worked out for a remark's sake
+_LARGE = 2000  # links above which the optimum is not computed for a remark
 
 
-def told(
+def plan_remark(
     decision: DecidedPlan,
     *,
     thresholds: tuple[float | None, ...],
@@ -23,30 +23,30 @@ def told(
     follows_queues: bool = False,
     period_s: float | None = None,
 ) -> str:
-    """Expected delay, load, distance from the optimum and thresholds, in a sentence.
+    """Return a sentence on expected delay, load, gap to the optimum and thresholds.
 
     Parameters
     ----------
     is_tuned_apart
-        Whether thresholds were tuned on other text than is judged; None if they were not tuned.
+        Whether thresholds were tuned on other text than they are evaluated on; None if they were not tuned.
     shares_servers
         Whether some servers serve several stages.
     follows_queues
-        Whether tasks go by queues that were reported, and not by the plan.
+        Whether tasks follow reported queues, not the plan.
     period_s
         Time of a round, or between reports; None: there are none.
     """
     network = decision.network
     scale = largest_scale(network)
-    words = [f"planned for {network.total_per_s:.3g} tasks/s, {1 / scale:.0%} of the most that can flow"]
+    words = [f"planned for {network.total_per_s:.3g} tasks/s, {1 / scale:.0%} of the largest possible flow"]
     if follows_queues:
-        words.append("tasks go by queues that are reported, of which no delay is foreseen")
+        words.append("tasks follow reported queues, for which no delay is estimated")
         if period_s is not None:
-            words.append(f"reports come every {_time(period_s)}")
+            words.append(f"reports are sent every {_time(period_s)}")
     elif math.isinf(decision.delay_s):
         words.append(f"its busiest server would be loaded {decision.utilisation:.2f} times: queues grow")
     else:
-        about = "about " * (network.work is not None)  # what neighbouring tokens ask of a server is estimated
+        about = "about " * (network.work is not None)  # correlation of neighbouring tokens is not modelled
         words.append(
             f"mean delay {about}{_time(decision.delay_s)}, busiest server {decision.utilisation:.0%} loaded"
         )
@@ -67,7 +67,7 @@ def told(
     if shares_servers:
         words.append("some servers serve several stages, and are planned as if each stage had its own")
     if is_tuned_apart is False:
-        words.append("thresholds were tuned on the text that answers are judged on")
+        words.append("thresholds were tuned on the text that answers are evaluated on")
     return "; ".join(words)
 
 

@@ -1,4 +1,4 @@
-"""Options that say how tasks leave early need exits where they may."""
+"""Check that options on early exits apply: that the layout has exits."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def require_exits(
     caches: str,
     has_cuts: bool,
 ) -> None:
-    """Refuse options that say how to leave where there is no exit to leave at.
+    """Raise PlacementError for options on early exits where the layout has no exit.
 
     Parameters
     ----------
     thresholds, exit_rule, caches
-        The strategy's options.
+        Options of the strategy.
     has_cuts
-        Whether the layout's cuts are a user's.
+        Whether the user gave the layout's cuts.
 
     Raises
     ------
     PlacementError
-        Naming the option, and why it has nothing to work on.
+        If such an option is given without an exit; the message names the option and the reason.
     """
     if layout.exit_blocks or (fleet.exits is not None and thresholds == "none"):
         return
@@ -43,19 +43,19 @@ def require_exits(
         wanted.insert(0, "thresholds: " + _text(thresholds))
     if fleet.exits is None and wanted:
         raise PlacementError(
-            f"{wanted[0]} is given, and no answers were measured by which tasks could leave early; add "
+            f"{wanted[0]} is given, but there are no measured answers by which tasks could leave early; add "
             f"'quality: {{model: bundled}}', or leave {wanted[0].partition(':')[0]!r} out"
         )
     if fleet.exits is not None and layout.n_stages > 1 and (wanted or has_cuts):
         cuts = ", ".join(str(part.last) for part in layout.parts[:-1])
         stand = ", ".join(map(str, fleet.exits.blocks[:-1]))
         raise PlacementError(
-            f"no exit was measured after any of the cuts ({cuts}), and exits stand after blocks {stand}; "
-            "cut there, or say 'thresholds: none'"
+            f"no exit was measured after any of the cuts ({cuts}); measured exits are after blocks {stand}; "
+            "cut there, or set 'thresholds: none'"
         )
     if fleet.exits is not None and wanted:
         raise PlacementError(
-            f"{wanted[0]} is given, and one stage has no exit but the model's own head; give more "
+            f"{wanted[0]} is given, but one stage has no exit except the model's own head; give more "
             f"stages, or leave {wanted[0].partition(':')[0]!r} out"
         )
 

@@ -1,12 +1,13 @@
-"""DTO-EE during a run: rounds in which offers go down through the stages and prices come up.
+"""DTO-EE during a run: rounds in which offers go down through the stages and prices up.
 
-A round takes a period, in equal steps. In each of its exchanges the nodes of stage 0, 1, ... say one step
-after another what they would send (DTO-O), then those of the last stage, ... the first what that costs
-(DTO-R); a step later, at the end of the round, every node takes the row that follows from the prices that it
-has heard. What a node knows has come to it in messages (:mod:`.messages`), by its own counts
-(:mod:`.meters`) and by looking at its own links; a message that is late or lost leaves what was known before.
+A round takes one period, divided into equal steps. In each of its exchanges the nodes of stages 0, 1, ...
+announce, one stage per step, what they would send (DTO-O); then those of the last stage to the first announce
+its cost (DTO-R). One step later, at the end of the round, every node takes the row that follows from the
+prices it has received. A node's information comes from messages (:mod:`.messages`), its own counts
+(:mod:`.meters`) and observation of its own links. A late or lost message leaves the previous information in
+force.
 
-Nodes of a stage act at one instant, so that their rows are worked out together; none uses what another knows.
+Nodes of a stage act at the same time, so their rows are computed together; none uses another's information.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ __all__ = ["Rounds", "default_period_s"]
 
 Floats = NDArray[np.float64]
 
-_TASKS_PER_SERVER = 100  # in a period, so that a server has something to count
-_PATIENCE = 3  # rounds for which a node waits for a report of a link before it goes by its counts
-_MOST_PLANNED = 0.95  # the utilisation at which a queue is priced first that a plan loads beyond it
+_TASKS_PER_SERVER = 100  # in a period, so that a server's counts are meaningful
+_PATIENCE = 3  # rounds for which a node waits for a link's report before it uses its counts
+_MOST_PLANNED = 0.95  # upper limit of the utilisation at which queues are first priced
 
 
 def default_period_s(network: OffloadingNetwork, n_exchanges: int) -> float:
-    """A period in which 100 tasks come to a server of the first stage, and at most a message goes by task."""
+    """Return the period in which 100 tasks reach each first-stage server and messages do not exceed tasks."""
     n_messages = 2 * n_exchanges * network.n_links
     n_first = int((network.stage == 1).sum())
     return max(n_messages, _TASKS_PER_SERVER * n_first) / network.total_per_s
@@ -54,7 +55,7 @@ def default_period_s(network: OffloadingNetwork, n_exchanges: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """Nodes of a stage and the links that leave and enter them."""
+    """Nodes of a stage, and the links that leave and enter them."""
 
     nodes: slice
     out: slice
@@ -63,14 +64,14 @@ class _Stage:
 
 
 class Rounds:
-    """The rounds of one run.
+    """The rounds of one simulation run.
 
     Parameters
     ----------
     is_planned
-        Whether nodes begin with the plan's rates and prices, rather than with those of an idle network.
+        Whether nodes start with the plan's rates and prices, instead of those of an idle network.
     exits
-        Moves thresholds; None: they stay.
+        Adaptation of thresholds; None: they are constant.
     """
 
     def __init__(
@@ -107,18 +108,18 @@ class Rounds:
             price_s=node_s[network.head],
             exits=self._view[network.head],
         )
-        # Where a plan sends nothing, anything that comes is a change: something is expected everywhere.
+        # A least rate is expected everywhere, so that arrivals where the plan sends none count as a change.
         least = 1e-3 * network.total_per_s / network.n_nodes
         self._base_per_s = np.maximum(network.arrivals_per_s, np.where(network.stage == 0, least, 0.0))
         self._meters = Meters(np.maximum(flow.node_per_s, least) * period_s)
         self._before = np.array(state.n_came, np.float64)
-        # A pass of so many times what was planned counts as so many: exponential times scatter just so.
+        # Planned times are the unit: a pass of n planned times counts as n, as exponential times scatter so.
         self._timers = Meters(np.maximum(flow.node_per_s, least) * period_s)
         self._planned_s: Floats = np.where(network.service_s > 0, network.service_s, 1.0)
         self._timed = np.zeros((2, network.n_nodes))
 
     def run(self, cluster: Cluster) -> Serving:
-        """Rounds without end."""
+        """Run rounds indefinitely."""
         stages, n_exchanges = self._stages, self._rule.n_exchanges
         step_s = self.period_s / (2 * n_exchanges * (len(stages) - 1) + 1)
         network = self._state.network
@@ -139,13 +140,13 @@ class Rounds:
             self._end(cluster, transfer_s, costs_s, weights_s)
 
     def _rates(self, stage: _Stage, links_per_s: Floats) -> Floats:
-        """Rate at the nodes of a stage, by what was said over the links that enter them, and by counts."""
+        """Return the rates at a stage's nodes, from rates announced over the links that enter, and counts."""
         nodes = stage.nodes
         rate: Floats = self._meters.ratio[nodes] * (self._base_per_s[nodes] + self._into(stage, links_per_s))
         return rate
 
     def _into(self, stage: _Stage, of_links: Floats) -> Floats:
-        """Sums over the links that enter each node of a stage."""
+        """Return the sum over the links that enter each node of a stage."""
         network = self._state.network
         sums = np.bincount(network.head[stage.into], of_links[stage.into], network.n_nodes)
         return sums.astype(np.float64)[stage.nodes]
@@ -161,7 +162,7 @@ class Rounds:
         *,
         is_first: bool,
     ) -> None:
-        """Offer what nodes of a stage would send at the prices that they know."""
+        """Send the offers of a stage's nodes, at the prices that they know."""
         messages, links, rows = self._messages, stage.out, stage.rows
         assert rows is not None
         messages.read_offers(cluster, stage.into)
@@ -179,14 +180,14 @@ class Rounds:
         sent = self._rates(stage, messages.sent_per_s) * onward
         falls_in = self._into(stage, messages.response_per_s2) * self._meters.ratio[stage.nodes] * onward
         falls = leaving[rows.row] * responses(rows, taken, weights_s[links]) + falls_in[rows.row] * taken
-        view = self._heard_before(stage)
+        view = self._view_before(stage)
         send, offer = sent[rows.row] * row, leaving[rows.row] * taken
         messages.offer(cluster, links, send, offer, falls, view[rows.row], self._number)
 
     def _price(
         self, cluster: Cluster, stage: _Stage, transfer_s: Floats, costs_s: Floats, offered: Floats
     ) -> None:
-        """Let nodes of a stage set the price that holds after their offloaders' response, and say it."""
+        """Compute and send the prices of a stage's nodes that are valid after their offloaders' response."""
         network, messages, nodes = self._state.network, self._messages, stage.nodes
         messages.read_offers(cluster, stage.into)
         after_s = np.zeros(nodes.stop - nodes.start)
@@ -195,7 +196,7 @@ class Rounds:
             messages.read_prices(cluster, links)
             costs_s[links] = transfer_s[links] + messages.price_s[links]
             after_s = self._onward[nodes] * stage.rows.sums(offered[links] * costs_s[links])
-            self._hear_behind(stage, offered)
+            self._update_behind(stage, offered)
         response = self._into(stage, messages.response_per_s2)
         answered_s = self._into(stage, messages.response_per_s2 * messages.offered_at_s)
         own_s = anticipated_price_s(
@@ -212,32 +213,33 @@ class Rounds:
         self._own_s[nodes] = own_s
         messages.price(cluster, stage.into, (own_s + after_s)[at], self._view[heads])
 
-    def _heard_before(self, stage: _Stage) -> Floats:
-        """How nodes of a stage believe that exits stand, those before them heard anew."""
+    def _view_before(self, stage: _Stage) -> Floats:
+        """Return the view of the exits at a stage's nodes, updated for the exits before them."""
         number, network = int(self._state.network.stage[stage.nodes.start]), self._state.network
         weight = self._messages.offered_per_s[stage.into]
         heads = network.head[stage.into]
         total = np.bincount(heads, weight, network.n_nodes)[stage.nodes]
         for exit_ in range(number - 1):
-            told = np.bincount(
+            reported = np.bincount(
                 heads, weight * self._messages.exits_before[stage.into, exit_], network.n_nodes
             )
-            mean = told[stage.nodes] / np.maximum(total, 1e-300)
+            mean = reported[stage.nodes] / np.maximum(total, 1e-300)
             self._view[stage.nodes, exit_] = np.where(total > 0, mean, self._view[stage.nodes, exit_])
         return self._view[stage.nodes]
 
-    def _hear_behind(self, stage: _Stage, offered: Floats) -> None:
-        """Let nodes of a stage take note of how exits stand behind them."""
+    def _update_behind(self, stage: _Stage, offered: Floats) -> None:
+        """Update the view of a stage's nodes for the exits after them."""
         number = int(self._state.network.stage[stage.nodes.start])
         assert stage.rows is not None
         for exit_ in range(number, self._view.shape[1]):
-            told = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
-            self._view[stage.nodes, exit_] = stage.rows.sums(told)
+            reported = offered[stage.out] * self._messages.exits_behind[stage.out, exit_]
+            self._view[stage.nodes, exit_] = stage.rows.sums(reported)
 
     def _is_reported(self) -> NDArray[np.bool_]:
-        """Which nodes have reports of this round of all that is sent to them: others' counts say nothing.
+        """Return which nodes have this round's reports of all incoming links; only their counts are used.
 
-        A count would contradict reports of earlier rows. A link that is silent for long counts as reported.
+        Other counts would contradict reports of earlier rows. A link without reports for long counts as
+        reported.
         """
         network = self._state.network
         late = self._number - self._messages.offered_in
@@ -246,7 +248,7 @@ class Rounds:
         return is_reported
 
     def _end(self, cluster: Cluster, transfer_s: Floats, costs_s: Floats, weights_s: Floats) -> None:
-        """Take in what was counted, and let every node take the row that follows from what it has heard."""
+        """Update the meters with the counts, and let every node take the row that follows from its prices."""
         state, messages = self._state, self._messages
         plan, after_s = state.plan.copy(), np.zeros(state.network.n_nodes)
         for stage in self._stages[:-1]:
@@ -262,8 +264,8 @@ class Rounds:
             after_s[stage.nodes] = stage.rows.sums(plan[links] * costs_s[links])
         state.onward_s = messages.price_s
         came = np.array(state.n_came, np.float64)
-        told_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
-        expected = (self._base_per_s + told_per_s.astype(np.float64)) * self.period_s
+        reported_per_s = np.bincount(state.network.head, messages.sent_per_s, state.network.n_nodes)
+        expected = (self._base_per_s + reported_per_s.astype(np.float64)) * self.period_s
         is_reported = self._is_reported()
         self._meters.update((came - self._before) * is_reported, expected * is_reported)
         self._before = came
@@ -278,7 +280,7 @@ class Rounds:
 
 
 def _stages(state: RunState) -> tuple[_Stage, ...]:
-    """Stages 0 to the last."""
+    """Return the stages, from 0 to the last."""
     network = state.network
     bounds = np.searchsorted(network.stage, np.arange(network.n_stages + 1)).tolist()
     nothing = slice(0, 0)

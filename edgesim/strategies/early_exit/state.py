@@ -1,4 +1,4 @@
-"""What one run keeps: rows in force, thresholds in force, and what nodes have counted."""
+"""State of one simulation run: rows and thresholds in force, and the nodes' counts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["RunState"]
 
 Floats = NDArray[np.float64]
 
-_MOST = 0.98  # utilisation up to which a plan's waits are expected; more is finite, too, in a run
+_MOST = 0.98  # limit of the utilisation for expected waits: beyond, a run's waits are still finite
 
 
 class RunState:
-    """Mutable, one to a run; each node's entries are what that node knows or does.
+    """Mutable state of one run; a node's entries are what it knows or does itself.
 
     Attributes
     ----------
@@ -33,20 +33,20 @@ class RunState:
     plan : [n_links]
         Rows in force.
     thresholds
-        By node, with what tasks leave there; None where no exit stands. Nodes without one are not named.
+        Threshold in force by node; None where there is no exit.
     n_came, n_here : [n_nodes]
-        Tasks that have come to each node, and those that are there: in service, waiting for it, or for the
-        next stage.
+        Tasks that have arrived at each node, and those present: in service, waiting for it, or for the next
+        stage.
     n_served, served_s : [n_nodes]
-        Passes that each node has timed, and what they took together; none where several share a processor.
+        Number and total time of the passes that each node has timed; 0 where several share a processor.
     onward_s : [n_links]
-        What a task is expected to cost where a link leads, and after it, as its offloader knows it.
+        A task's expected cost at a link's end and after it, as its offloader knows it.
     number
-        Of a node, by stage and device.
+        Index of a node, by stage and device.
     n_messages, hop_bytes : [n_stages - 1]
-        Messages of a typical task from each stage on, and their mean size.
+        Messages of a typical task from each stage onwards, and their mean size.
     is_direct : [n_links]
-        Whether the planners' link is one of the network's own.
+        Whether the planners' link is a single link of the network.
     hops : [n_nodes]
         Devices that each node may send to, in the order of its links.
     """
@@ -83,7 +83,7 @@ class RunState:
         self.onward_s = passed_upstream(network, plan, own_s, network.transfer_s)[0][network.head]
         inner = dict(enumerate(thresholds, 1))
         if any(value is not None for value in thresholds):
-            inner[network.n_stages - 1] = 0.0  # the model's own head lets all go, and the trace is told so
+            inner[network.n_stages - 1] = 0.0  # all tasks leave at the model's head, as the trace records
         self.thresholds: list[float | None] = [inner.get(stage) for stage in network.stage.tolist()]
         self.n_messages, self.hop_bytes = ([each[which] for each in traffic] for which in (0, 1))
         ends = zip(network.tail.tolist(), network.head.tolist(), strict=True)
@@ -93,7 +93,7 @@ class RunState:
         self.take(plan)
 
     def take(self, plan: Floats) -> None:
-        """Let all nodes follow other rows from now on."""
+        """Replace the rows in force at all nodes."""
         self.plan = plan
         values, first = plan.tolist(), self.first_link
         self._bounds: list[list[float]] = [
@@ -101,11 +101,11 @@ class RunState:
         ]
 
     def drawn_hop(self, node: int, uniform: float) -> int:
-        """Which of a node's hops a number from [0, 1) stands for, by its row."""
+        """Return the index of the hop that a uniform number from [0, 1) selects by the node's row."""
         return _drawn(self._bounds[node], uniform)
 
     def drawn_among(self, node: int, uniform: float, hops: Sequence[int]) -> int:
-        """The same of some of its hops, by their parts of the row; evenly if it sends nothing there."""
+        """Select among some of a node's hops, by their parts of the row; evenly if these are all 0."""
         first = self.first_link[node]
         shares = [float(self.plan[first + hop]) for hop in hops]
         return hops[_drawn(list(accumulate(shares if sum(shares) > 0 else [1.0] * len(hops))), uniform)]

@@ -1,4 +1,4 @@
-"""The strategy: sub-models on stages of servers; tasks go from one to the next, and leave where they may."""
+"""The strategy `early_exit`: sub-models on stages of servers, tasks routed between them, and early exits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from edgesim.strategies.early_exit.options import Cuts, Stages, Thresholds, numb
 from edgesim.strategies.early_exit.placement import Staged
 from edgesim.strategies.early_exit.plans import DecidedPlan, Offloading, decide
 from edgesim.strategies.early_exit.queues import Queues
-from edgesim.strategies.early_exit.remarks import told
+from edgesim.strategies.early_exit.remarks import plan_remark
 from edgesim.strategies.early_exit.required_exits import require_exits
 from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
@@ -58,18 +58,18 @@ __all__ = ["EarlyExit", "Run"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run: how tasks go, and the rounds or reports that go on meanwhile."""
+    """State of one simulation run: routing of tasks, and the concurrent rounds or reports."""
 
     walk: Walk
     rounds: Rounds | Queues | None
 
 
 class EarlyExit(Strategy):
-    """Staged inference with early exits, offloaded by DTO-EE (Xie et al. 2024, arXiv 2412.08284) or a rival.
+    """Staged inference with early exits, routed by DTO-EE (Xie et al. 2024, arXiv 2412.08284) or a baseline.
 
-    The model is cut into sub-models, one to a stage of servers. A task goes from its device to a server of
-    the first stage, and on from stage to stage; where an exit stands that is sure enough of its answer
-    (replayed from measured answers), it leaves.
+    The model is cut into sub-models, one per stage of servers. A task goes from its device to a server of the
+    first stage, and from there from stage to stage. It leaves at the first exit that is certain enough of its
+    answer (replayed from measured answers).
 
     Departures from the paper, of which only the abstract could be read: see the modules of
     :mod:`edgesim.planning.offloading`, and docs/explanation.
@@ -77,89 +77,89 @@ class EarlyExit(Strategy):
 
     offloading: Offloading = Field(
         "dto-ee",
-        description="Who decides where tasks go: dto-ee (marginal costs passed upstream in messages), "
+        description="Rule by which tasks are routed: dto-ee (marginal costs passed upstream in messages), "
         "optimum (planned centrally, for mean rates), cf and bf (in proportion to computing, or to "
         "bandwidth), ngto (every node for its own tasks), ga (a genetic algorithm), jsed and backpressure "
-        "(task by task, by queues that were reported), even (all hops alike)",
+        "(task by task, by reported queues), even (all hops equally)",
     )
     thresholds: Thresholds = Field(
         "auto",
-        description="With what tasks leave: joint (chosen together with the rows: dto-ee, ga, optimum), "
-        "tuned (for the rows that the rule plans), none (no exits), a number for all exits or a list of "
-        "one for each, 'never' for one that no task is to take; auto is joint where that is possible, else "
-        "tuned, and none where no answers were measured",
+        description="Thresholds by which tasks leave: joint (chosen together with the rows: dto-ee, ga, "
+        "optimum), tuned (for the rows that the rule plans), none (no exits), a number for all exits or a "
+        "list of one for each, 'never' for one that no task is to take; auto is joint where that is "
+        "possible, else tuned, and none where no answers were measured",
     )
     exit_rule: Literal["confidence", "entropy", "channel-aware"] = Field(
         "confidence",
-        description="What a threshold is of: least confidence; most entropy [nats] (DeeBERT); or a least "
-        "confidence that falls as going on costs more (Jankowski et al. 2023)",
+        description="Quantity that thresholds apply to: least confidence; largest entropy [nats] (DeeBERT); "
+        "or a least confidence that falls as continuing costs more (Jankowski et al. 2023)",
     )
     stages: Stages = Field(
         (),
-        description="Devices or groups of each stage of servers, such as [[tx2, nx], nx, [agx]]; else all "
-        "that compute and ask nothing, group by group, the slowest first",
+        description="Devices or groups of each stage of servers, such as [[tx2, nx], nx, [agx]]; default: "
+        "all that compute and are not sources, group by group, the slowest first",
     )
     cuts: Cuts = Field(
-        (), description="Numbers of blocks after which to cut; else where exits stand, or evenly"
+        (), description="Numbers of blocks after which to cut; default: at measured exits, or evenly"
     )
     reach: Reach = Field(
-        "links", description="To whom a node may send: servers that a link leads to, or a route of several"
+        "links", description="Servers that a node may send to: those at the end of a link, or of a route"
     )
     exchange: PositiveSeconds | None = Field(
         None,
-        description="Mean delay that one unit of accuracy is worth, from all wrong to all right; else ten "
-        "times the mean delay while nothing queues",
+        description="Mean delay that is worth one unit of accuracy, from all wrong to all right; default: "
+        "ten times the mean delay of the idle network",
     )
-    accuracy_floor: float = Field(1.0, ge=0, le=1, description="Accuracy above which more is worth nothing")
+    accuracy_floor: float = Field(1.0, ge=0, le=1, description="Accuracy above which more has no value")
     caches: Literal["recompute", "propagate", "same-path"] = Field(
         "recompute",
-        description="Where answers have several tokens: what is done about keys and values that a token "
-        "which left early does not have in later blocks",
+        description="For answers of several tokens: treatment of the keys and values that a token which left "
+        "early lacks in later blocks",
     )
     drop_late: PositiveSeconds | None = Field(
         None,
-        description="Fail a task that enters a stage, or would set out for one, later than this after it "
-        "arose; what waits in a server's queue by then is served",
+        description="Fail a task that enters a stage, or would be sent to one, later than this after it "
+        "arose; tasks that already wait in a server's queue are served",
     )
     period: PositiveSeconds | None = Field(
         None,
-        description="Time of one of dto-ee's rounds, or between reports of queues; else so long that 100 "
-        "tasks come to a server of the first stage meanwhile, and a control message at most goes per task",
+        description="Time of one of dto-ee's rounds, or between reports of queues; default: so long that 100 "
+        "tasks reach each server of the first stage, and at most one control message is sent per task",
     )
     choices: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] = Field(
         2,
-        description="Of jsed and backpressure: how many hops a task looks at, drawn at random; all of them "
-        "follow one old report and fill the queue that was short in it",
+        description="For jsed and backpressure: number of hops, drawn at random, that a task compares; with "
+        "all, every task follows one old report and fills the queue that was short in it",
     )
     exchanges: int = Field(
-        2, ge=1, le=16, description="Of dto-ee: how often offers and prices go round before rows change"
+        2, ge=1, le=16, description="For dto-ee: exchanges of offers and prices before rows change"
     )
     message: PositiveBytes = Field(
-        32, description="Size of a control message: three numbers of 8 bytes, and which link and round"
+        32, description="Size of a control message: three numbers of 8 bytes, and the link and round"
     )
     start: Literal["planned", "uniform"] = Field(
         "planned",
-        description="Where dto-ee begins: at rows planned for mean rates, or at equal ones with an idle "
+        description="Initial state of dto-ee: rows planned for mean rates, or equal rows with an idle "
         "network's prices",
     )
-    evaluations: int = Field(2000, ge=40, description="Budget of ga: plans that it may judge")
-    seed: int = Field(0, ge=0, description="Of ga's draws")
+    evaluations: int = Field(2000, ge=40, description="Budget of ga: number of plans evaluated")
+    seed: int = Field(0, ge=0, description="Seed of ga's random numbers")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.thresholds == "joint" and self.offloading not in ("dto-ee", "ga", "optimum"):
-            refuse(f"thresholds: joint is for dto-ee, ga and optimum; with {self.offloading} say 'tuned'")
+            refuse(f"thresholds: joint is for dto-ee, ga and optimum; with {self.offloading} set 'tuned'")
         if self.exit_rule == "channel-aware" and self.thresholds not in ("auto", "tuned"):
             refuse("exit_rule: channel-aware sets its own thresholds; leave 'thresholds' out")
         if self.exit_rule == "entropy" and self.thresholds == "none":
             refuse(
-                "exit_rule: entropy says when tasks leave, and with thresholds: none they do not; leave one "
-                "of the two out"
+                "exit_rule: entropy defines when tasks leave, but with thresholds: none they do not; leave "
+                "one of the two out"
             )
         above = [value for value in self._fixed if 1 < value < math.inf]
         if self.exit_rule == "confidence" and above:
             refuse(
-                f"thresholds: a confidence is at most 1, got {above[0]:g}; say 'never' for an exit that no "
+                f"thresholds: a confidence is at most 1, got {above[0]:g}; set 'never' for an exit that no "
                 "task is to take, or 'exit_rule: entropy' if these are entropies in nats"
             )
         return self
@@ -169,7 +169,7 @@ class EarlyExit(Strategy):
         return self.offloading in ("jsed", "backpressure")
 
     def _period_s(self, network: OffloadingNetwork) -> float | None:
-        """Time of a round, or between reports; None where rows stay as planned."""
+        """Return the time of a round, or between reports; None where rows stay as planned."""
         if self._follows_queues:
             return self.period or default_period_s(network, self.exchanges) / (2 * self.exchanges)
         if self.offloading == "dto-ee" and (network.n_hops > 1).any():
@@ -178,7 +178,7 @@ class EarlyExit(Strategy):
 
     @property
     def _fixed(self) -> tuple[float, ...]:
-        """Thresholds that are given; none where they are to be found."""
+        """Given thresholds; empty if they are to be chosen."""
         return numbers_of(self.thresholds, by_entropy=self.exit_rule == "entropy")
 
     def place(self, model: Architecture, fleet: Fleet) -> Staged:
@@ -199,14 +199,14 @@ class EarlyExit(Strategy):
         answers_long = fleet.extent.n_output_tokens > 1
         if answers_long and self._follows_queues:
             raise PlacementError(
-                f"offloading: {self.offloading} counts tasks at servers, and requests of several output "
-                "tokens stay at all servers of their path at once; ask for one, or take another rule, "
+                f"offloading: {self.offloading} counts tasks at servers, but requests of several output "
+                "tokens occupy all servers of their path at once; request one token, or use another rule, "
                 "such as 'optimum'"
             )
         decision = self._decided(layout, fleet, table, measured)
         thresholds = per_stage(table, decision.levels, layout)
         is_tuned = table is not None and not self._fixed
-        remark = told(
+        remark = plan_remark(
             decision,
             thresholds=thresholds,
             is_tuned_apart=fleet.is_tuning_apart if is_tuned else None,
@@ -226,18 +226,18 @@ class EarlyExit(Strategy):
             continues=decision.continues,
             channel=channel,
             generation=self._rule(layout, fleet, thresholds),
-            told=remark,
+            remark_text=remark,
         )
 
     def _measured(self, layout: Layout, fleet: Fleet) -> list[tuple[float, ...]] | None:
-        """Thresholds to choose from, one for each exit, where only some were measured."""
+        """Return the thresholds to choose from, one per exit, where only some were measured; else None."""
         is_long = fleet.extent.n_output_tokens > 1
         if self.caches != "propagate" or not is_long or not layout.exit_blocks or fleet.exits is None:
             return None
         if self.exit_rule == "channel-aware":
             raise PlacementError(
-                "exit_rule: channel-aware sets thresholds of its own, and with 'caches: propagate' answers "
-                "are known at measured ones only; take 'exit_rule: confidence' or 'caches: recompute'"
+                "exit_rule: channel-aware sets its own thresholds, but with 'caches: propagate' answers "
+                "are known at measured ones only; use 'exit_rule: confidence' or 'caches: recompute'"
             )
         by_entropy = self.exit_rule == "entropy"
         if self._fixed and all(map(math.isinf, self._fixed)):
@@ -255,7 +255,7 @@ class EarlyExit(Strategy):
         return exit_table(layout, fleet, by_entropy=self.exit_rule == "entropy", fixed=fixed)
 
     def _exit_steps(self, placement: Staged, fleet: Fleet, state: RunState) -> ExitSteps | None:
-        """What moves thresholds during a run; None where they stay."""
+        """Return the adaptation of thresholds during a run; None where they are constant."""
         moves = self.thresholds in ("auto", "joint") and self.exit_rule != "channel-aware"
         table = self._table(placement.layout, fleet)
         if not moves or not placement.levels or table is None or placement.generation is not None:
@@ -268,7 +268,7 @@ class EarlyExit(Strategy):
     def _rule(
         self, layout: Layout, fleet: Fleet, thresholds: tuple[float | None, ...]
     ) -> tuple[ExitRule, CacheFill] | None:
-        """Thresholds as a rule for all measured exits, where answers have several tokens and may leave."""
+        """Return thresholds as a rule for all measured exits, for answers of several tokens; else None."""
         if fleet.extent.n_output_tokens == 1 or fleet.exits is None or not layout.exit_blocks:
             return None
         by_entropy = self.exit_rule == "entropy"
@@ -305,7 +305,7 @@ class EarlyExit(Strategy):
         )
 
     def begin(self, placement: Staged, model: Architecture, fleet: Fleet) -> Run:
-        """Begin with the plan."""
+        """Return the state of a new run, starting from the plan."""
         caches, shares = CacheFill(self.caches), np.array(placement.continues)
         network = network_of(placement.layout, fleet, self.reach, caches).with_shares(shares)
         is_planned = self.start == "planned" or self.offloading != "dto-ee"
@@ -344,17 +344,17 @@ class EarlyExit(Strategy):
         return Run(walk, rounds)
 
     def control(self, cluster: Cluster, placement: Staged, run: Run) -> Serving | None:
-        """Rounds or reports, where the rule has any."""
+        """Run the rounds or reports, if the rule has any."""
         return None if run.rounds is None else run.rounds.run(cluster)
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
-        """Go from stage to stage, and leave where an exit is sure."""
+        """Route the request from stage to stage, until an exit is certain enough."""
         if request.n_output_tokens == 1:
             return run.walk.serve(request, cluster)
         return self._generate(request, cluster, placement, run)
 
     def _generate(self, request: LiveRequest, cluster: Cluster, placement: Staged, run: Run) -> Serving:
-        """Decode along one path of servers, where the request's caches are."""
+        """Decode along one path of servers, which keep the request's caches."""
         devices = run.walk.path(request, cluster)
         path = [Stage(device, part) for device, part in zip(devices, placement.layout.parts, strict=True)]
         yield from generate(

@@ -1,4 +1,4 @@
-"""Thresholds before time zero: fixed, or for planners to choose, from answers that were measured."""
+"""Thresholds before time zero, fixed or to be chosen by planners, from measured answers."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_IDLE_DELAYS_PER_UNIT = 10.0  # so that a point of accuracy is worth a tenth of the delay while all is idle
-_QUANTILES = tuple(
-    round(0.05 * step, 2) for step in range(1, 21)
-)  # at the last, all that were measured leave
+_IDLE_DELAYS_PER_UNIT = 10.0  # so a point of accuracy is worth a tenth of the idle network's delay
+_QUANTILES = tuple(round(0.05 * step, 2) for step in range(1, 21))  # with the last, all measured tasks leave
 
 
 def exit_table(
     layout: Layout, fleet: Fleet, *, by_entropy: bool, fixed: Sequence[float] = ()
 ) -> ExitTable | None:
-    """What thresholds do at the exits of a layout; None if it has no inner exits.
+    """Return the table of thresholds at the exits of a layout; None if it has no inner exits.
 
     Parameters
     ----------
     by_entropy
-        Thresholds are most entropies, at every twentieth of those measured; else least confidences.
+        Whether thresholds are largest entropies, at every 5 % quantile of those measured, or least
+        confidences.
     fixed
-        Thresholds that must be among those to choose from.
+        Thresholds that the grid must contain.
     """
     records = fleet.exits
     if records is None or not layout.exit_blocks:
@@ -51,7 +50,7 @@ def exit_table(
     blocks = tuple(part.last for part in layout.parts)
     kept = tuple(records.blocks.index(block) for block in blocks if block in records.blocks)
     if by_entropy and records.entropy is None:
-        raise PlacementError("exit_rule: entropy, and these measured answers have no entropies")
+        raise PlacementError("exit_rule: entropy, but these measured answers have no entropies")
     if fixed:
         grid = sorted({*fixed, -np.inf if by_entropy else np.inf})
     elif by_entropy:
@@ -67,14 +66,14 @@ def exit_table(
 
 
 def _without_closed(table: ExitTable, layout: Layout) -> ExitTable:
-    """The table with nobody leaving where the layout has no exit."""
+    """Return the table with no task leaving where the layout has no exit."""
     certainty = table.certainty.copy()
     certainty[:, [not has_exit for has_exit in layout.has_exit]] = -np.inf
     return ExitTable(certainty, table.is_correct, table.grid, table.sign)
 
 
 def one_each(layout: Layout, fixed: Sequence[float]) -> tuple[float, ...]:
-    """Fixed thresholds, one for all inner exits or one each, as one for each exit."""
+    """Return fixed thresholds, given once for all inner exits or one each, as one for each exit."""
     n_exits = len(layout.exit_blocks)
     if len(fixed) not in (1, n_exits):
         stand = f"exit after block {layout.exit_blocks[0]}"
@@ -87,14 +86,14 @@ def one_each(layout: Layout, fixed: Sequence[float]) -> tuple[float, ...]:
 
 
 def levels_of(table: ExitTable, layout: Layout, fixed: Sequence[float]) -> Levels:
-    """Fixed thresholds, one for all inner exits or one each, as levels of the table's grid."""
+    """Return fixed thresholds, given once for all inner exits or one each, as levels of the table's grid."""
     each = iter(one_each(layout, fixed))
     wanted = [next(each) if has_exit else table.sign * np.inf for has_exit in layout.has_exit[:-1]]
     return tuple(int(np.searchsorted(table.grid, table.sign * value)) for value in wanted)
 
 
 def per_stage(table: ExitTable | None, levels: Levels, layout: Layout) -> tuple[float | None, ...]:
-    """Thresholds of a placement: [n_stages - 1], None where no exit stands."""
+    """Return the thresholds of a placement: [n_stages - 1], None where there is no exit."""
     if table is None:
         return (None,) * (layout.n_stages - 1)
     values = table.thresholds(levels).tolist()
@@ -104,14 +103,14 @@ def per_stage(table: ExitTable | None, levels: Levels, layout: Layout) -> tuple[
 
 
 def objective_of(network: OffloadingNetwork, exchange_s: float | None, floor: float) -> Objective:
-    """What accuracy is worth: as given, or ten times the mean delay of the idle network by quickest ways."""
+    """Return the objective: the given exchange, or ten times the idle network's least mean delay."""
     if exchange_s is None:
         exchange_s = _IDLE_DELAYS_PER_UNIT * idle_delay_s(network)
     return Objective(exchange_s, floor)
 
 
 def idle_delay_s(network: OffloadingNetwork) -> float:
-    """Mean delay through all stages by the quickest ways while nothing queues [s]."""
+    """Return the mean delay through all stages by the fastest paths of the idle network [s]."""
     least_s = network.service_s.copy()
     for links in reversed(network.links_of_stage):
         best_s = np.full(network.n_nodes, np.inf)
@@ -123,12 +122,12 @@ def idle_delay_s(network: OffloadingNetwork) -> float:
 def channel_levels(
     table: ExitTable, network: OffloadingNetwork, plan: Floats, costs_s: Floats, objective: Objective
 ) -> Levels:
-    """Levels nearest to the thresholds of the channel-aware rule at the planned costs of going on.
+    """Return the levels nearest to the channel-aware rule's thresholds at the planned costs of continuing.
 
     Parameters
     ----------
     costs_s : [n_links]
-        What a task costs by each link: its transfer, and what comes after.
+        Cost of a task by each link: its transfer, and everything after it.
     """
     accuracy = float(table.is_correct[:, -1].mean())
     rate = np.bincount(network.stage[network.tail], plan * costs_s, network.n_stages)

@@ -1,4 +1,4 @@
-"""A task's way: from its device through the stages, and out where an exit is sure of its answer."""
+"""Path of a task: from its device through the stages, until an exit is certain enough of its answer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from edgesim.strategy import Cluster, LiveRequest, Serving, Token
 
 __all__ = ["ChannelRule", "Walk"]
 
-_LOOKS_PER_PERIOD = 10  # of a task that backpressure keeps, at the queues that were reported
+_LOOKS_PER_PERIOD = 10  # how often a task that backpressure keeps is reconsidered, per reporting period
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRule:
-    """Of the channel-aware exit rule: accuracy of what is sent on, and delay that accuracy is worth."""
+    """Parameters of the channel-aware exit rule: accuracy after sending, and delay per unit of accuracy."""
 
     accuracy_if_sent: float
     exchange_s: float
@@ -30,14 +30,14 @@ class ChannelRule:
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """How tasks of one run go.
+    """Routing of the tasks of one run.
 
     Attributes
     ----------
     queues
-        By which hops are chosen; None: by rows.
+        Reported queues by which hops are chosen; None: hops are drawn by rows.
     late_after_s
-        After which a task fails instead of setting out for another stage or entering it; None: never.
+        Age at which a task fails instead of being sent to another stage or entering it; None: never.
     """
 
     layout: Layout
@@ -48,11 +48,11 @@ class Walk:
     late_after_s: float | None
 
     def serve(self, request: LiveRequest, cluster: Cluster) -> Serving:
-        """One pass."""
+        """Serve a request of one output token."""
         layout, state, here = self.layout, self.state, request.source
         token = next(request.tokens())
         path: Sequence[str] = ()
-        if layout.shares_devices:  # who asks device by device could wait for who waits for it
+        if layout.shares_devices:  # admission device by device could deadlock
             path = self.path(request, cluster)
             yield from cluster.admit(request, dict.fromkeys(path))
         node = state.number[0, here]
@@ -77,7 +77,7 @@ class Walk:
                 state.n_came[node] += 1
                 state.n_here[node] += 1
                 self.fail_late(request, cluster, stage)
-                asks = self._may_leave(node)  # now: thresholds move while it is computed
+                asks = self._may_leave(node)  # evaluated now: thresholds may change during the computation
                 if not asks:
                     part = without_head(part)
                 if state.is_timed[node]:
@@ -95,12 +95,12 @@ class Walk:
         yield from cluster.emit(request, here, token)
 
     def path(self, request: LiveRequest, cluster: Cluster) -> list[str]:
-        """All hops at once, as they would be chosen now."""
+        """Return a device for every stage, chosen all at once by the present state."""
         devices: list[str] = []
         node = self.state.number[0, request.source]
         for stage in range(1, self.layout.n_stages + 1):
             hop = self._hop(request, cluster, node)
-            devices.append(self.state.hops[node][hop or 0])  # who cannot stay takes the first way
+            devices.append(self.state.hops[node][hop or 0])  # a task cannot wait here: use the first hop
             node = self.state.number[stage, devices[-1]]
         return devices
 
@@ -110,14 +110,14 @@ class Walk:
             cluster.fail(request, f"late: {self.late_after_s:g} s had passed before stage {stage}")
 
     def enter(self, request: LiveRequest, cluster: Cluster, path: Sequence[str], number: int) -> None:
-        """Let a request that takes a whole path enter one of its stages, counted from 0, and note it."""
+        """Record that a request with a fixed path enters one of its stages, counted from 0."""
         self.fail_late(request, cluster, number + 1)
         if number == 0:
             self.state.n_came[self.state.number[0, request.source]] += 1
         self.state.n_came[self.state.number[number + 1, path[number]]] += 1
 
     def _hop(self, request: LiveRequest, cluster: Cluster, node: int) -> int | None:
-        """The number of the hop that a task takes from a node; None: it stays for a while."""
+        """Return the index of the hop that a task takes from a node; None: it stays for a while."""
         if self.queues is not None:
             return self.queues.hop(cluster, node, cluster.random("offload", request))
         state, n_hops = self.state, len(self.state.hops[node])
@@ -131,7 +131,7 @@ class Walk:
         return state.drawn_among(node, uniform, up) if up else hop
 
     def _is_up(self, cluster: Cluster, node: int, hop: int) -> bool:
-        """Whether a node's own link to a hop is up, as it sees at once; routes are not looked at."""
+        """Return whether a node's own link to a hop is up; routes of several links are not checked."""
         state = self.state
         if not state.is_direct[state.first_link[node] + hop]:
             return True
@@ -139,12 +139,12 @@ class Walk:
         return cluster.observe(at=here).link(here, state.hops[node][hop]).is_up
 
     def _may_leave(self, node: int) -> bool:
-        """Whether a head is asked at a node: none is where an exit is closed."""
+        """Return whether a head is computed at a node: not where an exit is closed."""
         threshold = self.state.thresholds[node]
         return threshold is None or self.channel is not None or not math.isinf(threshold)
 
     def _leaves(self, request: LiveRequest, cluster: Cluster, node: int, token: Token, block: int) -> bool:
-        """Whether a task leaves at a node, by the threshold in force there."""
+        """Return whether a task leaves at a node, by the threshold in force there."""
         threshold = self.state.thresholds[node]
         if threshold is None:
             return False
@@ -156,7 +156,7 @@ class Walk:
         return cluster.exits(request, token, block, confidence=threshold)
 
     def _onward_s(self, cluster: Cluster, node: int) -> float:
-        """What going on costs by the quickest hop, as the node sees its links now."""
+        """Return the cost of continuing by the fastest hop, at the present state of the node's links."""
         state, links = self.state, self.state.network.links(node)
         transfer_s = np.array(state.network.transfer_s[links])
         here, own = state.devices[node], cluster.observe(at=state.devices[node])

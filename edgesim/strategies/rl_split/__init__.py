@@ -1,4 +1,4 @@
-"""Adaptive layer splitting (Chen et al. 2024, arXiv 2406.02616): a policy moves the cut; and its rivals."""
+"""Adaptive layer splitting (Chen et al. 2024, arXiv 2406.02616): a policy moves the split; with baselines."""
 
 from __future__ import annotations
 

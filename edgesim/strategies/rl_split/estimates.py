@@ -1,4 +1,4 @@
-"""What each cut would cost a request from now on: the model of those who know the channel and the table."""
+"""Expected cost of each split for a request from now on, computed from channel, queues and quality table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What one decision is about: a request's passes from the next one on."""
+    """Remaining passes of a request that a decision affects."""
 
     n_new: int
     n_context: int
@@ -30,10 +30,10 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Expected utility of cuts, if all stays as it is.
+    """Expected utility of splits if channel, queues and loads stay as they are.
 
-    Not modelled: what of the request has been lost already, which goes on harming its answer until all
-    blocks compute all positions anew.
+    Not modelled: earlier losses of the request, which continue to impair its answer until all blocks have
+    recomputed all positions.
     """
 
     model: Architecture
@@ -43,7 +43,7 @@ class Estimates:
     kind: str
 
     def quality(self, loss: float, splits: tuple[int, ...]) -> Floats:
-        """Expected rise of the log likelihood by cut [nats]; 0 without a table."""
+        """Return the expected rise of the negative log likelihood by split [nats]; 0 without a table."""
         table = self.fleet.quality
         if table is None:
             return np.zeros(len(splits))
@@ -58,7 +58,7 @@ class Estimates:
         return found
 
     def greedy(self, loss: float, splits: tuple[int, ...]) -> Floats:
-        """The published reward's parts alone, by cut: answers and load; neither time nor energy."""
+        """Return the published reward by split: quality and load only, without time and energy."""
         load = np.array(splits) / self.model.n_blocks
         worth: Floats = -self.weights.quality * self.quality(loss, splits) - self.weights.load * load
         return worth
@@ -72,7 +72,7 @@ class Estimates:
         splits: tuple[int, ...],
         reach: Reach,
     ) -> Floats:
-        """All of it, by cut, at the rates, errors, queues and loads of the instant."""
+        """Return the full utility by split, at the present rates, errors, queues and loads."""
         loss = cluster.observe().route(request.source, edge).unacknowledged_loss
         costs = [self._cost(cluster, request, edge, split, one, reach) for one in splits]
         worth: Floats = self.greedy(loss, splits) - np.array(costs)
@@ -101,7 +101,7 @@ class Estimates:
             total_s += view.work_s(edge) + behind_s
             total_s += back.seconds(request.token_bytes) * (reach.n_more + 1 if new else 1)
         total_s += busy_s + sent_s
-        if math.isinf(total_s):  # over a link that is down: no way to go, whatever counts
+        if math.isinf(total_s):  # the link is down: such a split is excluded whatever the weights
             return math.inf
         spent_j = busy_s * power.active_w + behind_s * self.fleet.device(edge).power.active_w
         return weights.latency_per_s * total_s + weights.energy_per_j * (spent_j + sent_s * power.tx_w)

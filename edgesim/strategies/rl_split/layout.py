@@ -1,4 +1,4 @@
-"""Who holds what, so that the cut can move: both ends keep every block that they may need."""
+"""Placement with a movable split: both ends store every block that they may need."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Both", "lay_out"]
 
 @dataclass(frozen=True)
 class Both(Placement):
-    """Every user device holds the first blocks, the edge the last; those between the extreme splits both do.
+    """User devices hold the first blocks, the edge the last; both hold those between the extreme splits.
 
     Attributes
     ----------
     splits
-        Numbers of blocks on the device, increasing, among which is chosen.
+        Allowed numbers of blocks on the device, increasing.
     edges
-        Edge devices; a request goes to the one with the fewest requests of those that it can reach.
+        Edge devices. A request goes to the reachable one with the fewest requests.
     remark_text
-        What holding blocks twice takes.
+        Note on the memory that storing blocks twice takes.
     """
 
     splits: tuple[int, ...] = ()
@@ -32,18 +32,18 @@ class Both(Placement):
 
     @property
     def remark(self) -> str:
-        """What holding blocks twice takes."""
+        """Note on the memory that storing blocks twice takes."""
         return self.remark_text
 
 
 def lay_out(model: Architecture, fleet: Fleet, to: Sequence[str], splits: Sequence[int]) -> Both:
-    """Place the blocks.
+    """Place the blocks on user devices and edges.
 
     Parameters
     ----------
     splits
-        Allowed numbers of blocks on the device; none: all from 1 to one less than the model has for which
-        both ends have room, beside the longest request's KV cache.
+        Allowed numbers of blocks on the device. Empty: all from 1 to one less than the model's for which both
+        ends have room, including the longest request's KV cache.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def lay_out(model: Architecture, fleet: Fleet, to: Sequence[str], splits: Sequen
     for edge in edges:
         if edge in sources:
             raise PlacementError(
-                f"rl_split: {edge!r} is to be the edge, and requests arise there; name another in 'to'"
+                f"rl_split: edge device {edge!r} is a source of requests; name another device in 'to'"
             )
         for source in sources:
             fleet.check_reach(source, edge)
@@ -76,9 +76,9 @@ def lay_out(model: Architecture, fleet: Fleet, to: Sequence[str], splits: Sequen
     stages += [Stage(edge, edge_part) for edge in edges if not _is_empty(edge_part)]
     n_twice = max(0, device.last - edge_part.first)
     twice_bytes = model.weight_bytes(Slice(edge_part.first, device.last)) if n_twice else 0
-    told = f"splits {chosen[0]} to {chosen[-1]}: {n_twice} of {n_blocks} blocks are held at both ends "
-    told += f"({twice_bytes / 1e9:.2f} GB more on each device)"
-    return Both(tuple(stages), chosen, edges, told if n_twice else "")
+    remark = f"splits {chosen[0]} to {chosen[-1]}: {n_twice} of {n_blocks} blocks are stored at both ends "
+    remark += f"({twice_bytes / 1e9:.2f} GB more on each device)"
+    return Both(tuple(stages), chosen, edges, remark if n_twice else "")
 
 
 def _device_part(splits: Sequence[int], n_blocks: int) -> Slice:
@@ -98,7 +98,7 @@ def _is_empty(part: Slice) -> bool:
 def _fitting(
     model: Architecture, fleet: Fleet, sources: Sequence[str], edges: Sequence[str]
 ) -> tuple[int, ...]:
-    """Splits within the model for which every device and every edge has room."""
+    """Return the splits within the model for which every device and every edge has room."""
     n_blocks = model.n_blocks
 
     def fits(device: str, part: Slice) -> bool:

@@ -1,4 +1,4 @@
-"""The trained policy of a strategy: found, held to what it is to decide, or what has to be learned first."""
+"""Loading of a strategy's trained policy, checks that it fits the decision, and specification of training."""
 
 from __future__ import annotations
 
@@ -25,74 +25,79 @@ def load_policy(
     names: Sequence[str],
     n_blocks: int,
 ) -> Policy:
-    """Read a policy, and refuse it unless it fits what it is to decide.
+    """Load a policy, and check that it fits the decision.
 
     Parameters
     ----------
     named
         A file, or ``shipped:NAME``.
+    actions, splits, n_actions
+        Kind of actions, allowed splits and number of actions of the decision.
     names
-        What the strategy shows if the policy does not say what it sees.
+        Observations that the strategy gives if the policy does not name its own.
     n_blocks
-        Of the model.
+        Number of blocks of the model.
 
     Raises
     ------
     PlacementError
-        If there is none, it cannot be read, or was trained for something else; with what to do about it.
+        If there is no such policy, it cannot be read, or it was trained for another decision; the message
+        states what to do.
     """
     try:
         file = policy_file(named)
         policy = Policy.load(file)
     except InputError as error:
         raise PlacementError(
-            f"rl_split: {error}; train one (edgesim train), or say 'policy: trained' or a rule"
+            f"rl_split: {error}; train one (edgesim train), or set 'policy: trained' or a rule"
         ) from None
     where, record = named if named.startswith(SHIPPED) else str(file), policy.record
-    told = _splits(policy)
+    trained_splits = _splits(policy)
     origin = _mapping(record.more, "provenance")
     decision, depth = origin.get("decision", "split"), _mapping(origin, "model").get("n_blocks", n_blocks)
     if decision != "split":
         raise PlacementError(
-            f"rl_split: {where} was trained for the decision {decision!r:.60}, and this is 'split'; "
+            f"rl_split: {where} was trained for the decision {decision!r:.60}, but this is 'split'; "
             "train one for it"
         )
     if depth != n_blocks:
         raise PlacementError(
-            f"rl_split: {where} was trained for a model of {depth!r:.20} blocks, and there are {n_blocks}: "
-            "its cuts mean others here; train one for this model"
+            f"rl_split: {where} was trained for a model of {depth!r:.20} blocks, but this one has "
+            f"{n_blocks}: its splits have another meaning here; train one for this model"
         )
     if policy.n_actions != n_actions:
         raise PlacementError(
-            f"rl_split: {where} chooses among {policy.n_actions} actions, and there are {n_actions} "
-            f"({actions}, splits {_listed(splits)}){_trained_for(told)}; train one for these, or "
+            f"rl_split: {where} chooses among {policy.n_actions} actions, but there are {n_actions} "
+            f"({actions}, splits {_listed(splits)}){_trained_for(trained_splits)}; train one for these, or "
             "change 'splits'"
         )
     if record.observations:
         check_names(record.observations, f"the policy {where}")
     elif policy.n_seen != len(names):
         raise PlacementError(
-            f"rl_split: {where} sees {policy.n_seen} numbers without names, and 'see' names {len(names)}"
+            f"rl_split: {where} observes {policy.n_seen} numbers without names, but 'see' names {len(names)}"
         )
     if record.actions not in ("other", actions):
         raise PlacementError(
-            f"rl_split: {where} was trained with {record.actions} actions; say 'actions: {record.actions}'"
+            f"rl_split: {where} was trained with {record.actions} actions; set 'actions: {record.actions}'"
         )
-    if told is not None and tuple(told) != splits:
+    if trained_splits is not None and tuple(trained_splits) != splits:
         raise PlacementError(
-            f"rl_split: {where} was trained for splits {_listed(told)}, and there are {_listed(splits)}; "
-            "train one for these, or change 'splits'"
+            f"rl_split: {where} was trained for splits {_listed(trained_splits)}, but the allowed ones are "
+            f"{_listed(splits)}; train one for these, or change 'splits'"
         )
     return policy
 
 
 def remark_on(policy: Policy, named: str, *, options: Mapping[str, Any], worth: Mapping[str, float]) -> str:
-    """What a policy was trained for that is otherwise here, and yet no reason to refuse it; or nothing.
+    """Return a remark on how a policy's training differs from its use here, where that is allowed.
+
+    It is empty if nothing differs.
 
     Parameters
     ----------
     options
-        By name, those under which requests are served here.
+        Options under which requests are served here, by name.
     worth
         Weights of the utility here.
     """
@@ -110,21 +115,21 @@ def remark_on(policy: Policy, named: str, *, options: Mapping[str, Any], worth: 
     ]
     said = f"{named} was trained for {', '.join(found)}" if found else ""
     if _splits(policy) is None:
-        said += f"{'; it' if said else named} does not say for which splits it was trained"
+        said += f"{'; it' if said else named} does not record for which splits it was trained"
     return f"{said}; train one for this (edgesim train)" if said else ""
 
 
 def _splits(policy: Policy) -> Sequence[object] | None:
-    """Splits that a policy was trained for; None if it does not say."""
+    """Return the splits that a policy was trained for; None if it does not record them."""
     record = policy.record
-    told = record.more.get("splits")
-    if isinstance(told, list):
-        return told
+    listed = record.more.get("splits")
+    if isinstance(listed, list):
+        return listed
     return range(record.first_split, record.first_split + record.n_splits) if record.n_splits else None
 
 
 def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of a record, of which a file may say anything."""
+    """Return a part of a record's unchecked content, empty if it is not a mapping."""
     part = value.get(name)
     return part if isinstance(part, Mapping) else {}
 
@@ -141,17 +146,17 @@ def training_of(
     clean_nll: float | None,
     n_most_tokens: int,
 ) -> Training:
-    """Say what is to be learned.
+    """Return the specification of the training.
 
     Parameters
     ----------
     moves
-        Of actions: cuts by number, or by how many numbers to move.
+        For each action, the index of a split, or the number of indices to move.
     clean_nll
-        Mean negative log likelihood of answers without losses [nats]; None where no answers were measured,
-        and then they have no weight.
+        Mean negative log likelihood of answers without losses [nats]. None: answers were not measured, and
+        quality has no weight.
     n_most_tokens
-        Of a request's text; a power of two above it ends the ranges of counts of tokens.
+        Most tokens of a request's text; the next power of two is the upper end of token counts' ranges.
     """
     high = dict(HIGHEST) | {
         "split": float(n_blocks),
@@ -162,7 +167,7 @@ def training_of(
     place = names.index("split") if "split" in names else None
     if weights.load and not is_absolute and place is None:
         raise InputError(
-            "rl_split: load has a weight and actions are relative, so what is seen must have 'split' in it: "
+            "rl_split: load has a weight and actions are relative, so the observations must contain 'split': "
             "add it to 'see'"
         )
 
@@ -201,5 +206,5 @@ def _listed(splits: Sequence[object]) -> str:
     return ", ".join(map(str, splits))
 
 
-def _trained_for(told: Sequence[object] | None) -> str:
-    return "" if told is None else f"; it was trained for splits {_listed(told)}"
+def _trained_for(splits: Sequence[object] | None) -> str:
+    return "" if splits is None else f"; it was trained for splits {_listed(splits)}"

@@ -1,4 +1,4 @@
-"""What has been lost of a request's hidden states, and what that does to its answer."""
+"""Losses of a request's hidden states, and the resulting impairment of its answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Losses"]
 
 
 class Losses:
-    """Positions that have crossed the cut, and what of them is missing, by the cut at which they crossed.
+    """Positions that have crossed the split, and the missing share of them, by the split that they crossed.
 
-    A token's answer rests on all positions so far, and tables of answers were measured with all of them
-    impaired alike. So a token counts at the mean share that is missing over all positions so far; what was
-    lost at several cuts counts at each in the share that it has of all positions.
+    A token's answer depends on all positions so far, and quality tables were measured with all positions
+    impaired equally. A token's impairment is therefore the mean missing share over all positions so far.
+    Losses at several splits count separately, each by its share of all positions.
 
-    Not modelled: that a move by recomputation mends a part of the caches; what was lost counts in full until
-    all blocks have computed all positions anew.
+    Not modelled: repair of part of the caches by a move with recomputation; losses count in full until all
+    blocks have recomputed all positions.
     """
 
     def __init__(self, kind: str) -> None:
@@ -26,24 +26,24 @@ class Losses:
         self._n_positions = 0
 
     def crossed(self, split: int, n_positions: int, share: float) -> None:
-        """Note positions whose hidden states have crossed a cut, of which a share is missing."""
+        """Record positions whose hidden states have crossed a split, and their missing share."""
         self._n_positions += n_positions
         if share:
             self._missing[split] += n_positions * share
 
     def kept(self, n_positions: int) -> None:
-        """Note positions that have crossed nothing, or whole."""
+        """Record positions whose hidden states have crossed no split, or arrived complete."""
         self._n_positions += n_positions
 
-    def made_anew(self) -> None:
-        """Forget what is missing: all blocks have computed all positions so far from whole states."""
+    def recomputed(self) -> None:
+        """Clear the losses: all blocks have recomputed all positions so far from complete states."""
         self._missing.clear()
 
     def level(self, split: int) -> float:
-        """Mean share that is missing of all positions so far, lost at a cut."""
+        """Return the mean missing share over all positions so far, of losses at a split."""
         return min(1.0, self._missing[split] / self._n_positions) if self._n_positions else 0.0
 
-    def tell(self, cluster: Cluster, request: LiveRequest, token: Token) -> None:
-        """Let the token's answer count as measured under that."""
+    def impair(self, cluster: Cluster, request: LiveRequest, token: Token) -> None:
+        """Report the impairment of the token's answer to the cluster."""
         for split in list(self._missing):
             cluster.impair(request, self._kind, self.level(split), block=split, token=token)

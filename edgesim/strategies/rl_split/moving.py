@@ -1,4 +1,4 @@
-"""Moving the cut within a request: blocks that change hands need their KV caches at the other end."""
+"""Moving the split within a request: blocks that change ends need their KV caches at the new end."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Moving = Literal["transfer", "recompute", "cheaper"]
 
 @dataclass(frozen=True, eq=False)
 class Mover:
-    """Moves the cut of a request between two passes.
+    """Moves the split of a request between two passes.
 
-    Transfer: the keys and values of the blocks that change hands, for all positions so far, in one
-    acknowledged message. Recompute: hidden states are not kept, so all positions so far go anew through the
-    device's blocks before the new cut; where the edge takes blocks on, their states after the cut follow in
-    one acknowledged message (token ids where the edge takes all), and pass the blocks that it takes on.
+    Transfer: one acknowledged message carries the keys and values of the moved blocks for all positions so
+    far. Recompute: hidden states are not kept, so the device's blocks before the new split recompute all
+    positions so far. If blocks move to the edge, their input states at the new split follow in one
+    acknowledged message (token ids if the edge takes all blocks), and the moved blocks process them there.
 
-    Not modelled: caches that stay behind and need an update only when the cut comes back; moving while the
-    device computes.
+    Not modelled: caches that stay at the old end and would only need an update when the split returns; moving
+    while the device computes.
     """
 
     model: Architecture
@@ -32,24 +32,24 @@ class Mover:
     how: Moving
 
     def cache_bytes(self, old: int, new: int, n_positions: int) -> int:
-        """Keys and values of the blocks between two cuts [byte]."""
+        """Return the size of the keys and values of the blocks between two splits [byte]."""
         return n_positions * self.model.kv_bytes_per_token(abs(new - old))
 
     def state_bytes(self, new: int, n_positions: int, token_bytes: int) -> int:
-        """What recomputation sends to the edge that takes blocks on [byte]: states, or ids for cut 0."""
+        """Return the bytes that recomputation sends to the edge: states, or token ids for split 0."""
         return n_positions * (self.model.activation_bytes(1) if new else token_bytes)
 
     def transfer_s(
         self, cluster: Cluster, device: str, edge: str, old: int, new: int, n_positions: int
     ) -> float:
-        """Time that the caches would take, as links stand now [s]."""
+        """Return the time to transfer the caches, at the links' present state [s]."""
         ends = (edge, device) if new > old else (device, edge)
         return cluster.observe().route(*ends).seconds(self.cache_bytes(old, new, n_positions))
 
     def recompute_s(
         self, cluster: Cluster, request: LiveRequest, edge: str, old: int, new: int, n_positions: int
     ) -> float:
-        """Time that computing all positions anew would take, as devices and links stand now [s]."""
+        """Return the time to recompute all positions, at the present state of devices and links [s]."""
         view, device = cluster.observe(), request.source
         total_s = 0.0
         if new:
@@ -65,7 +65,7 @@ class Mover:
     def seconds(
         self, cluster: Cluster, request: LiveRequest, edge: str, old: int, new: int, n_positions: int
     ) -> float:
-        """What a move would take now, the way in which it would be made [s]."""
+        """Return the time of a move now, by the configured method [s]."""
         if old == new or n_positions == 0:
             return 0.0
         transfer_s = self.transfer_s(cluster, request.source, edge, old, new, n_positions)
@@ -77,19 +77,19 @@ class Mover:
     def move(
         self, request: LiveRequest, cluster: Cluster, edge: str, old: int, new: int, token: Token
     ) -> Generator[Any, Any, bool]:
-        """Move the cut before a pass.
+        """Move the split before a pass.
 
         Parameters
         ----------
         token
-            The pass that comes next.
+            The next pass.
 
         Returns
         -------
         bool
-            Whether every block has computed all positions anew, so that nothing is left of earlier losses:
-            after recomputation from or to the cut behind which no block is. Any other move leaves caches
-            as they were, at least those of the blocks behind both cuts.
+            Whether every block has recomputed all positions, so that no earlier losses remain. This is so
+            after recomputation if the old or the new split is after the last block. Any other move leaves
+            caches as they were, at least those of the blocks after both splits.
         """
         device, n_positions = request.source, token.n_context
         transfers = self.how == "transfer"
@@ -108,9 +108,9 @@ class Mover:
             else:
                 yield from cluster.send(request, *ends, size_bytes, carries="cache")
             return False
-        anew = Token(token.index, n_positions, 0, self.model.activation_bytes(n_positions), False)
+        recomputed = Token(token.index, n_positions, 0, self.model.activation_bytes(n_positions), False)
         if new:
-            yield from cluster.compute(request, device, Slice(0, new, embedding=True), anew)
+            yield from cluster.compute(request, device, Slice(0, new, embedding=True), recomputed)
         if new < old:
             size_bytes = self.state_bytes(new, n_positions, request.token_bytes)
             if new:
@@ -119,5 +119,5 @@ class Mover:
                 yield from cluster.send(
                     request, device, edge, size_bytes + request.token_bytes, carries=("prompt", "ids")
                 )
-            yield from cluster.compute(request, edge, Slice(new, old, embedding=new == 0), anew)
+            yield from cluster.compute(request, edge, Slice(new, old, embedding=new == 0), recomputed)
         return max(old, new) == self.model.n_blocks

@@ -1,4 +1,4 @@
-"""Kinds of options, as a scenario writes them."""
+"""Types of the strategy's options, as written in scenarios."""
 
 from __future__ import annotations
 
@@ -42,38 +42,44 @@ Decide = Literal["request", "token"] | Annotated[int, Field(ge=1, strict=True)]
 
 
 class Weights(BaseModel):
-    """What a request is worth: minus the weighted sum of what it costs."""
+    """Weights of a request's utility, which is minus the weighted sum of its costs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     quality: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="Of a rise of the log likelihood by 1 nat"
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight of a rise of the negative log likelihood [per nat]",
     )
     latency_per_s: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="Of a second from arrival to the last token"
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight of the time from arrival to the last token [per s]",
     )
     energy_per_j: float = Field(
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Of a joule that is drawn for it beside idling",
+        description="Weight of the energy drawn for the request beyond idle power [per J]",
     )
     load: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="Of the share of blocks on the user's device"
+        0.0, ge=0, allow_inf_nan=False, description="Weight of the share of blocks on the user's device"
     )
     failure: float = Field(
         3.0,
         ge=0,
         allow_inf_nan=False,
-        description="Of a request without its answer, where a policy is trained",
+        description="Cost of a request without its answer, where a policy is trained",
     )
 
 
 class Learning(BaseModel):
-    """How `policy: trained` learns."""
+    """Settings of the training of `policy: trained`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    algorithm: Literal["ppo", "a2c", "dqn"] = Field("ppo", description="Of reinforcement learning")
-    steps: int | None = Field(None, ge=1, description="Decisions to learn from; if not given, the recipe's")
-    seed: int = Field(0, ge=0, description="Of all that is drawn in learning")
+    algorithm: Literal["ppo", "a2c", "dqn"] = Field("ppo", description="Reinforcement learning algorithm")
+    steps: int | None = Field(None, ge=1, description="Decisions to learn from; default: the recipe's number")
+    seed: int = Field(0, ge=0, description="Seed of all random numbers of the training")

@@ -1,4 +1,4 @@
-"""One pass of a request whose model is cut: the device, the uplink, the edge."""
+"""One pass of a request with a split model: device, uplink, edge."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def serve_token(
     losses: Losses,
     n_blocks: int,
 ) -> Serving:
-    """Compute a token before the cut and behind it, and send what lies between.
+    """Compute a token before and after the split, and send the hidden states between.
 
     Parameters
     ----------
     losses
-        Takes note of what goes missing, and tells what that does to the token.
+        Records lost hidden states, and reports the token's impairment.
     n_blocks
-        Of the model.
+        Number of blocks of the model.
     """
     device = request.source
     if split == n_blocks:
         yield from cluster.compute(request, device, Slice(0, n_blocks, embedding=True, head=True), token)
         losses.kept(token.n_new)
-        losses.tell(cluster, request, token)
+        losses.impair(cluster, request, token)
         yield from cluster.emit(request, device, token)
         return
     if split == 0:
@@ -48,7 +48,7 @@ def serve_token(
         losses.crossed(split, token.n_new, share or 0.0)
     part = Slice(split, n_blocks, embedding=split == 0, head=True)
     yield from cluster.compute(request, edge, part, token)
-    losses.tell(cluster, request, token)
+    losses.impair(cluster, request, token)
     if split and not token.is_last:  # the device embeds the next token
         yield from cluster.send(request, edge, device, request.token_bytes)
         yield from cluster.emit(request, device, token)

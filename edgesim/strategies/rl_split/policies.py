@@ -1,4 +1,4 @@
-"""Ways of choosing the cut: rules, rivals, and what was trained."""
+"""Rules that choose the split: heuristics, baselines and the oracle."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgesim.strategy import Cluster, LiveRequest
 
 __all__ = ["Bandit", "Situation", "best", "by_threshold", "greedy", "oracle"]
 
-_BINS = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)  # of the loss probability, between which a bandit tells apart
+_BINS = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)  # bounds of a bandit's ranges of the loss probability
 
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """One decision."""
+    """State in which a decision is taken."""
 
     cluster: Cluster
     request: LiveRequest
@@ -30,22 +30,22 @@ class Situation:
 
 
 def best(values: np.ndarray) -> int:
-    """The first of the largest."""
+    """Return the index of the largest value; of equal ones, the first."""
     return int(np.argmax(values))
 
 
 def greedy(at: Situation, estimates: Estimates) -> int:
-    """The cut of best answers and least load at the loss of the instant."""
+    """Return the split of best quality and least load at the present loss."""
     return best(estimates.greedy(at.seen["loss"], at.splits))
 
 
 def oracle(at: Situation, estimates: Estimates) -> int:
-    """The best of all cuts by the expected utility, for whoever knows channel, table, queues and times."""
+    """Return the split of largest expected utility, given channel, table, queues and times."""
     return best(estimates.utility(at.cluster, at.request, at.edge, at.split, at.splits, at.reach))
 
 
 def by_threshold(at: Situation, threshold: float) -> int:
-    """The first cut while the channel loses no more than a threshold, else the last."""
+    """Return the first split if the loss is at most the threshold, else the last."""
     return 0 if at.seen["loss"] <= threshold else len(at.splits) - 1
 
 
@@ -53,7 +53,7 @@ def by_threshold(at: Situation, threshold: float) -> int:
 class Bandit:
     """Upper confidence bounds (UCB1, Auer et al. 2002) in each of a few ranges of the loss probability.
 
-    Rewards are scaled by the range that was seen so far.
+    Rewards are scaled by their range so far.
     """
 
     n_arms: int
@@ -64,11 +64,11 @@ class Bandit:
     top: float = -math.inf
 
     def context(self, loss: float) -> int:
-        """The range that a loss probability is in."""
+        """Return the index of the range that contains a loss probability."""
         return sum(loss > bound for bound in _BINS)
 
     def choose(self, loss: float) -> int:
-        """An arm."""
+        """Return the arm to play."""
         context = self.context(loss)
         counts = self.n.setdefault(context, [0] * self.n_arms)
         totals = self.total.setdefault(context, [0.0] * self.n_arms)
@@ -83,7 +83,7 @@ class Bandit:
         return best(np.array(bounds))
 
     def learn(self, loss: float, arm: int, reward: float) -> None:
-        """Take in what a choice was worth."""
+        """Record the reward of a choice."""
         context = self.context(loss)
         counts = self.n.setdefault(context, [0] * self.n_arms)
         totals = self.total.setdefault(context, [0.0] * self.n_arms)

@@ -1,4 +1,4 @@
-"""What a policy sees of a request and its surroundings when it decides where to cut."""
+"""Observations of a request and its environment, for decisions on the split."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgesim.strategy import Cluster, LiveRequest
 __all__ = ["HIGHEST", "LOWEST", "PUBLISHED", "check_names", "look"]
 
 PUBLISHED: tuple[Seen, ...] = ("loss", "split")
-"""The paper's state."""
+"""State of the published problem."""
 
-_MOST_S = 60.0  # waits beyond are told as this
+_MOST_S = 60.0  # longer waits are reported as this
 _LEAST_BPS, _MOST_BPS = 1.0, 1e12
 _LEAST_DB, _MOST_DB = -20.0, 60.0
 _MOST_REQUESTS = 64.0
 
 LOWEST: Mapping[str, float] = MappingProxyType(dict.fromkeys(get_args(Seen), 0.0) | {"snr_db": _LEAST_DB})
-"""Least that each can be."""
+"""Lower end of each observation's range."""
 
 HIGHEST: Mapping[str, float] = MappingProxyType(
     {
@@ -34,15 +34,15 @@ HIGHEST: Mapping[str, float] = MappingProxyType(
     }
     | dict.fromkeys(("link_queue_s", "device_work_s", "edge_work_s"), _MOST_S)
 )
-"""Most that each can be, but for blocks and tokens, which depend on model and requests."""
+"""Upper end of each range, except for blocks and tokens, which depend on model and requests."""
 
 
 def check_names(names: tuple[str, ...], where: str) -> None:
-    """Raise InputError unless these are names of what can be seen."""
+    """Raise InputError unless all names are those of observations."""
     for name in names:
         if name not in get_args(Seen):
             raise InputError(
-                f"rl_split: {where} sees {name!r}, which is not observed here; there are "
+                f"rl_split: {where} uses {name!r}, which is not an observation here; expected "
                 f"{', '.join(get_args(Seen))}"
             )
 
@@ -58,20 +58,20 @@ def look(
     is_there: bool,
     is_published: bool = False,
 ) -> Mapping[str, float]:
-    """All that can be seen, by name; finite numbers.
+    """Return all observations by name, as finite numbers.
 
     Parameters
     ----------
     split
-        That is in force.
+        Present split.
     capacity_j
-        Of the device's battery; None on the mains.
+        Capacity of the device's battery; None on the mains.
     n_done
-        Tokens that have been answered.
+        Number of tokens already generated.
     is_there
-        Whether the request has a place at the edge already; it counts there in any case.
+        Whether the request already has a reservation at the edge. It is counted there in any case.
     is_published
-        Whether the loss and the split are all that is asked for.
+        Whether only loss and split are requested.
     """
     view, device = cluster.observe(), request.source
     up = view.route(device, edge)

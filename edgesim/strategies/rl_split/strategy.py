@@ -1,4 +1,4 @@
-"""The strategy: a device runs the first blocks, the edge the rest, and the cut follows a policy."""
+"""The strategy `rl_split`: a device runs the first blocks, the edge the rest; a policy moves the split."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _TRAINED = "trained"
 
 @dataclass(eq=False)
 class Run:
-    """One run.
+    """State of one simulation run.
 
     Attributes
     ----------
     last
-        By device, the cut that its latest request ended with: where the next one starts from.
+        By device, the final split of its latest request, at which the next one starts.
     """
 
     fleet: Fleet
@@ -59,17 +59,17 @@ class RlSplit(Strategy):
     """A user device runs the first p blocks, the edge the rest; p follows the channel, the load, the battery.
 
     Chen et al. 2024 (arXiv 2406.02616). Hidden states cross the uplink unacknowledged (RLC's unacknowledged
-    mode): what the radio's attempts do not deliver is missing, reads as zeros, and its harm is what was
-    measured of such erasures after the block where the model is cut. Prompts, token ids and caches are
-    acknowledged. With p = 0 all is computed at the edge and nothing goes missing, with p = all blocks nothing
+    mode): parts that the radio's attempts do not deliver are missing and read as zeros. The impairment is
+    that measured for such erasures after the block where the model is split. Prompts, token ids and caches
+    are acknowledged. With p = 0 all blocks run at the edge and nothing is lost; with p = all blocks nothing
     is sent.
 
-    Memory is reserved where the chosen cut computes, once it is chosen: at both ends at one instant, or at
-    one. Where the cut may move within a request, the device's is reserved first and in any case, so that no
-    two requests wait for each other, and the edge's when a cut first needs it. Of several edges, a request
-    that none holds takes the one with the fewest requests of those that it can reach.
+    Memory is reserved at the ends that compute under the chosen split, once it is chosen: at both at the same
+    time, or at one. If the split may move within a request, the device's memory is always reserved first, so
+    that no two requests wait for each other, and the edge's when a split first needs it. Of several edges, a
+    request without a reservation at any uses the reachable one with the fewest requests.
 
-    Not modelled: giving back an end's memory when the cut has moved away from it.
+    Not modelled: releasing an end's memory when the split has moved away from it.
 
     Departures from the paper are numbered in docs/scenarios/rl_split.md.
     """
@@ -77,45 +77,44 @@ class RlSplit(Strategy):
     to: Names = Field(description="Edge device, group, or a list of either")
     splits: Splits = Field(
         (),
-        description="Numbers of blocks on the device to choose from, 0 (all at the edge) to all; else all "
-        "between, as far as both memories hold them: either end holds every block that it may need",
+        description="Allowed numbers of blocks on the device, 0 (all at the edge) to all; default: all "
+        "between that fit both memories, since either end stores every block that it may need",
     )
     policy: str = Field(
         "oracle",
-        description="How the cut is chosen: fixed; greedy (answers and load at the loss of the instant); "
-        "oracle (the best of all by the expected utility, knowing channel, queues, times and the table); "
-        "threshold (the first cut up to that loss, else the last); random; bandit (UCB1 by ranges of loss); "
-        "trained (by reinforcement learning before the first run, and kept; needs edgesim[rl]); shipped:NAME "
-        "(a policy that comes with edgesim, `edgesim list policies`); or a policy's file (*.safetensors)",
+        description="How the split is chosen: fixed; greedy (quality and load at the present loss); "
+        "oracle (largest expected utility, given channel, queues, times and the table); "
+        "threshold (the first split up to that loss, else the last); random; bandit (UCB1 by ranges of "
+        "loss); trained (by reinforcement learning before the first run, and kept; needs edgesim[rl]); "
+        "shipped:NAME (a policy shipped with edgesim, `edgesim list policies`); or a policy's file "
+        "(*.safetensors)",
     )
     split: int | None = Field(
-        None, ge=0, description="The cut of `fixed`; the middle one, where others begin, if not given"
+        None, ge=0, description="The split of `fixed`; default: the middle one, at which the others start"
     )
-    decide: Decide = Field("request", description="When: per request, per token, or every so many tokens")
+    decide: Decide = Field("request", description="When to decide: per request, per token, or every n tokens")
     actions: Literal["absolute", "relative"] = Field(
         "absolute",
-        description="Whether a trained policy's action is a cut, or a move by up to four of the allowed "
+        description="Whether a trained policy's action is a split, or a move by up to four of the allowed "
         "ones (stay, -1, +1, -2, +2, …)",
     )
     moving: Moving = Field(
         "cheaper",
-        description="What moving the cut within a request takes: transfer of the moved blocks' KV caches, "
-        "recomputing all positions, or whichever takes less time as things stand",
+        description="How the split moves within a request: transfer of the moved blocks' KV caches, "
+        "recompute of all positions, or the faster of the two at the time (cheaper)",
     )
     see: tuple[Seen, ...] | Literal["published", "all"] = Field(
-        "published", description="What a policy sees: published (loss, split), all, or a list of names"
+        "published", description="Observations of a policy: published (loss, split), all, or a list of names"
     )
     lost: Literal["elements", "packets"] = Field(
         "elements",
-        description="What is missing of hidden states where blocks are: elements (they are interleaved over "
-        "all blocks) or packets (runs of 64 elements)",
+        description="What is missing of hidden states where transport blocks are lost: elements "
+        "(interleaved over all transport blocks) or packets (runs of 64 elements)",
     )
-    threshold: float = Field(0.1, ge=0, le=1, description="Of the rule `threshold`: most loss")
-    utility: Weights = Field(
-        Weights(), description="What counts for greedy, oracle and bandit, and by how much"
-    )
+    threshold: float = Field(0.1, ge=0, le=1, description="Largest loss of the first split, by `threshold`")
+    utility: Weights = Field(Weights(), description="Weights of the utility of greedy, oracle and bandit")
 
-    learning: Learning = Field(Learning(), description="How `policy: trained` learns")
+    learning: Learning = Field(Learning(), description="Settings of the training of `policy: trained`")
 
     @field_validator("see", mode="before")
     @classmethod
@@ -125,31 +124,31 @@ class RlSplit(Strategy):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.policy == "bandit" and self.decide != "request":
-            raise ValueError("policy: bandit learns from whole requests; say 'decide: request'")
+            raise ValueError("policy: bandit learns from whole requests; set 'decide: request'")
         is_named = self.policy == _TRAINED or self.policy.startswith(SHIPPED)
         if self.policy not in _RULES and not is_named and not self.policy.endswith(".safetensors"):
             raise ValueError(
-                f"policy: '{self.policy}' is none of {', '.join(_RULES)}, {_TRAINED}, no policy that ships "
-                f"({SHIPPED}NAME), and no file of one (*.safetensors)"
+                f"policy: '{self.policy}' is none of {', '.join(_RULES)}, {_TRAINED}, no shipped policy "
+                f"({SHIPPED}NAME), and no policy file (*.safetensors)"
             )
         return self
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of what is seen, in order."""
+        """Names of the observations, in order."""
         if self.see == "published":
             return PUBLISHED
         return Seen.__args__ if self.see == "all" else tuple(self.see)  # type: ignore[attr-defined]
 
     @property
     def kind(self) -> str:
-        """The impairment as which losses count."""
+        """Kind of impairment that losses count as."""
         return "erasure" if self.lost == "elements" else "packet-erasure"
 
     # --- before time zero ------------------------------------------------------------------------------
 
     def place(self, model: Architecture, fleet: Fleet) -> Both:
-        """Put the blocks that may be needed on both ends."""
+        """Place the blocks that may be needed on both ends."""
         placement = lay_out(model, fleet, self.to, self.splits)
         if self.split is not None and self.split not in placement.splits:
             raise PlacementError(
@@ -160,14 +159,14 @@ class RlSplit(Strategy):
             return placement
         worth = self.utility.model_dump()
         if fleet.quality is None:
-            del worth["quality"]  # there is nothing that it would weigh
+            del worth["quality"]  # without measured answers it has no effect
         options = {"lost": self.lost, "decide": self.decide, "moving": self.moving}
         remark = remark_on(policy, self.policy, options=options, worth=worth)
         texts = (placement.remark_text, remark)
         return replace(placement, remark_text="; ".join(filter(None, texts)))
 
     def _policy(self, placement: Both, model: Architecture) -> Policy | None:
-        """The trained policy, held to what it is to decide; None of rules, and of what is to be trained."""
+        """Return the trained policy, checked; None for rules, and if it is yet to be trained."""
         if self.policy in _RULES or self.needs_training:
             return None
         return load_policy(
@@ -181,11 +180,11 @@ class RlSplit(Strategy):
 
     @property
     def needs_training(self) -> bool:
-        """Whether the policy is to be trained first."""
+        """Whether the policy must be trained first."""
         return self.policy == _TRAINED
 
     def training(self, placement: Both, model: Architecture, fleet: Fleet) -> Training:
-        """Tell of where to cut: what is seen, what counts, and how to learn it."""
+        """Return the specification of the training of this decision."""
         return training_of(
             self.names,
             weights=self.utility,
@@ -200,18 +199,18 @@ class RlSplit(Strategy):
 
     @property
     def options_beside_training(self) -> frozenset[str]:
-        """Options of rules, and those that :meth:`training` says itself."""
+        """Options of rules, and those that :meth:`training` covers itself."""
         return frozenset({"threshold", "split", "utility", "learning", "see", "splits", "actions"})
 
     def _fixed(self, splits: tuple[int, ...]) -> int:
         return splits[len(splits) // 2] if self.split is None else self.split
 
     def with_policy(self, file: Path) -> RlSplit:
-        """Return the same, deciding by a policy's file."""
+        """Return a copy that decides by a policy file."""
         return self.model_copy(update={"policy": str(file)})
 
     def _moves(self, placement: Both) -> tuple[int, ...]:
-        """Of actions: cuts by number, or by how many numbers to move."""
+        """Return, for each action, the index of a split, or the number of indices to move."""
         n_splits = len(placement.splits)
         if self.actions == "absolute":
             return tuple(range(n_splits))
@@ -219,11 +218,11 @@ class RlSplit(Strategy):
         return (0, *(sign * step for step in range(1, reach + 1) for sign in (-1, 1)))
 
     def begin(self, placement: Both, model: Architecture, fleet: Fleet) -> Run:
-        """Begin with every device at the first cut."""
+        """Return the state of a new run, with no earlier splits."""
         mover = Mover(model, fleet, self.moving)
         try:
             policy = self._policy(placement, model)
-        except PlacementError as error:  # it was there when blocks were placed
+        except PlacementError as error:  # the policy was valid when blocks were placed
             raise InputError(str(error)) from error
         return Run(
             fleet,
@@ -237,7 +236,7 @@ class RlSplit(Strategy):
     # --- a request -------------------------------------------------------------------------------------
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Both, run: Run) -> Serving:
-        """Decide, compute before the cut, send, compute behind it; token by token."""
+        """For each token: decide, compute before the split, send, and compute after it."""
         n_blocks, device = run.mover.model.n_blocks, request.source
         splits = placement.splits
         split = run.last.get(device, splits[len(splits) // 2])
@@ -251,7 +250,7 @@ class RlSplit(Strategy):
             for token in request.tokens():
                 if token.index % every == 0:
                     before = split
-                    if not is_there or split == n_blocks:  # no block is there yet, or any more
+                    if not is_there or split == n_blocks:  # no block of the request is at the edge
                         chosen = _edge(cluster, device, placement.edges, edge if is_there else None)
                         edge, is_there = chosen, is_there and chosen == edge
                     seen = self._seen(request, cluster, edge, split, token, is_there, run)
@@ -266,7 +265,7 @@ class RlSplit(Strategy):
                     if token.index and split != before:
                         is_new = yield from run.mover.move(request, cluster, edge, before, split, token)
                         if is_new:
-                            losses.made_anew()
+                            losses.recomputed()
                 yield from serve_token(request, cluster, edge, split, token, losses, n_blocks)
             is_answered = True
         finally:
@@ -303,7 +302,7 @@ class RlSplit(Strategy):
         )
 
     def _decided(self, at: Situation, placement: Both, run: Run) -> Generator[Any, Any, int]:
-        """Ask, or let be asked; gives the number of a cut."""
+        """Take a decision, or have an agent take it; return the index of a split."""
         moves, n_splits = self._moves(placement), len(at.splits)
         here = at.splits.index(at.split)
         is_relative = self.actions == "relative"
@@ -317,8 +316,8 @@ class RlSplit(Strategy):
                 return run.policy.act(seen, allowed)
             if self.needs_training:
                 raise StrategyError(
-                    "rl_split: 'policy: trained' has to be trained before it can decide; 'edgesim run' "
-                    "does it on first use, 'edgesim train' into a file that 'policy' can name"
+                    "rl_split: 'policy: trained' must be trained before it can decide; 'edgesim run' does "
+                    "so on first use, 'edgesim train' writes a file that 'policy' can name"
                 )
             wanted = self._by_rule(at, run)
             near = [
@@ -347,7 +346,7 @@ class RlSplit(Strategy):
                 return at.splits.index(self._fixed(at.splits))
 
     def _worth(self, request: LiveRequest, cluster: Cluster, losses: Losses, split: int, run: Run) -> float:
-        """What a request was worth, as its device can tell: answers by the table, time by its clock.
+        """Return a request's utility as its device estimates it: quality by the table, time by its clock.
 
         Energy is counted as planned.
         """
@@ -361,18 +360,18 @@ class RlSplit(Strategy):
         return worth
 
 
-def _edge(cluster: Cluster, device: str, edges: tuple[str, ...], held: str | None) -> str:
-    """Where the blocks behind the cut would go: the edge that holds memory for it, as long as it is reached.
+def _edge(cluster: Cluster, device: str, edges: tuple[str, ...], reserved: str | None) -> str:
+    """Return the edge to run the blocks after the split: the one with a reservation, if it is reachable.
 
-    Else that with the fewest requests of those that can be reached; the best of all if none can be.
+    Otherwise the reachable one with the fewest requests; if none is reachable, the first in that order.
     """
     if len(edges) == 1:
         return edges[0]
     view = cluster.observe()
-    ranked = sorted(edges, key=lambda one: (one != held, view.n_requests(one), view.work_s(one)))
+    ranked = sorted(edges, key=lambda one: (one != reserved, view.n_requests(one), view.work_s(one)))
     return next((one for one in ranked if view.can_reach(device, one)), ranked[0])
 
 
 def _reach(request: LiveRequest, token: Token) -> Reach:
-    """What a decision is about: the passes that are left of the request."""
+    """Return the remaining passes of the request."""
     return Reach(token.n_new, token.n_context, request.n_output_tokens - 1 - token.index)

@@ -240,7 +240,7 @@ def test_a_group_of_one_is_the_device_alone(tmp_path):
 def test_groups_that_cannot_be_are_refused(tmp_path):
     there = world((1.0, 1.0))
     fleet = Fleet.of(there)
-    with pytest.raises(PlacementError, match="'size' asks for 3 devices of 2"):
+    with pytest.raises(PlacementError, match="'size' requests 3 devices of 2"):
         TensorParallel(over=("node",), size=3).place(MODEL, fleet)
     with pytest.raises(PlacementError, match="'shares' has 3 numbers for 2"):
         TensorParallel(over=("node",), shares=(1.0, 1.0, 1.0)).place(MODEL, fleet)

@@ -180,7 +180,7 @@ def test_a_surrogate_has_as_many_parameters_as_published_and_comes_back_from_its
     it.save(tmp_path / "s.safetensors")
     assert np.array_equal(Surrogate.load(tmp_path / "s.safetensors").value(LOSS, 3), it.value(LOSS, 3))
     (tmp_path / "s.safetensors").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="fit it anew"):
+    with pytest.raises(InputError, match="fit it again"):
         Surrogate.load(tmp_path / "s.safetensors")
 
 

@@ -40,7 +40,7 @@ REFUSED: list[tuple[dict[str, object], list[str]]] = [
     ({"stages": []}, ["at least one stage", "leave 'stages' out"]),
     ({"stages": [[]]}, ["stage 1", "at least one device or group", "[]"]),
     ({"stages": ["a", []]}, ["stage 2", "at least one device or group"]),
-    ({"stages": [["a", "a"], "b"]}, ["stage 1", "'a' stands there twice"]),
+    ({"stages": [["a", "a"], "b"]}, ["stage 1", "'a' occurs twice"]),
     ({"stages": [1, 2]}, ["stage 1", "names of devices or groups", "got 1"]),
     ({"stages": {"a": "b"}}, ["list of stages", "got {'a': 'b'}"]),
     ({"cuts": [3, 3]}, ["increasing", "[3, 3]"]),
@@ -73,7 +73,7 @@ PLACED: list[tuple[dict[str, object], ExitRecords | None, list[str]]] = [
     ({"stages": [["s1"], ["s2"], ["s33"]]}, SAID, ["stage 3", "'s33'", "did you mean"]),
     ({"stages": [["s1", "s1-0"], ["s2"], ["s3"]]}, SAID, ["stage 1", "'s1-0' is named twice"]),
     ({"stages": STAGES, "thresholds": [0.5] * 3}, SAID, ["3 for 2 exits after blocks 1, 2", "one for all"]),
-    ({"stages": STAGES, "thresholds": 0.5}, None, ["no answers were measured", "quality: {model: bundled}"]),
+    ({"stages": STAGES, "thresholds": 0.5}, None, ["no measured answers", "quality: {model: bundled}"]),
     ({"stages": STAGES, "exit_rule": "entropy"}, None, ["exit_rule: entropy", "leave 'exit_rule' out"]),
     ({"stages": STAGES, "exit_rule": "channel-aware"}, None, ["channel-aware", "quality"]),
     ({"stages": STAGES, "caches": "propagate"}, None, ["caches: propagate", "leave 'caches' out"]),
@@ -96,7 +96,9 @@ def test_what_does_not_fit_a_world_gets_one_sentence(
 def test_cuts_past_all_exits_are_no_silent_mistake() -> None:
     there = city([[0.1]] * 4, 1, exits=ExitRecords((2, 4), SAID.confidence[:, :2], SAID.is_correct[:, :2]))
     options: dict[str, object] = {"stages": [["s1"], ["s2"]], "cuts": [3]}
-    with pytest.raises(PlacementError, match=r"after any of the cuts \(3\), and exits stand after blocks 2"):
+    with pytest.raises(
+        PlacementError, match=r"after any of the cuts \(3\); measured exits are after blocks 2"
+    ):
         EarlyExit.model_validate(options).place(there.model, Fleet.of(there))
     placed = EarlyExit.model_validate(options | {"thresholds": "none"}).place(there.model, Fleet.of(there))
     assert placed.thresholds == (None,)

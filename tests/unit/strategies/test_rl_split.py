@@ -85,10 +85,10 @@ def test_a_token_counts_at_the_mean_loss_over_all_positions():
     assert losses.level(4) == pytest.approx(0.2)
 
 
-def test_what_all_blocks_compute_anew_is_forgotten():
+def test_losses_are_cleared_once_all_blocks_have_recomputed():
     losses = Losses("erasure")
     losses.crossed(4, 8, 0.5)
-    losses.made_anew()
+    losses.recomputed()
     losses.kept(1)
     assert losses.level(4) == 0.0
     losses.crossed(4, 1, 1.0)
@@ -139,13 +139,17 @@ def test_both_ends_hold_what_they_may_need(tmp_path):
         (always(0, 2), {}, None),
         (always(0, 2, more={"splits": [1, 3]}), {}, None),
         (always(0, 2, ("edge_requests", "loss", "battery")), {"see": "published"}, None),
-        (always(0, 2, more={"splits": [1, 2]}), {}, "trained for splits 1, 2, and there are 1, 3"),
-        (always(0, 5, more={"splits": [1, 2, 3, 4, 5]}), {}, "among 5 actions, and there are 2"),
-        (always(0, 2, ("loss", "colour")), {}, "sees 'colour'"),
+        (always(0, 2, more={"splits": [1, 2]}), {}, "trained for splits 1, 2, but the allowed ones are 1, 3"),
+        (always(0, 5, more={"splits": [1, 2, 3, 4, 5]}), {}, "among 5 actions, but there are 2"),
+        (always(0, 2, ("loss", "colour")), {}, "uses 'colour'"),
         (always(0, 2, actions="relative"), {}, "actions: relative"),
-        (always(0, 2, first_split=1, n_splits=2), {}, "trained for splits 1, 2, and there are 1, 3"),
+        (
+            always(0, 2, first_split=1, n_splits=2),
+            {},
+            "trained for splits 1, 2, but the allowed ones are 1, 3",
+        ),
         (trained_for(decision="server"), {}, "trained for the decision 'server'"),
-        (trained_for(model={"name": "deep", "n_blocks": 22}), {}, "a model of 22 blocks, and there are 4"),
+        (trained_for(model={"name": "deep", "n_blocks": 22}), {}, "a model of 22 blocks, but this one has 4"),
         (trained_for(model="deep", decision="split"), {}, None),
     ],
 )
@@ -170,7 +174,7 @@ def test_holds_a_policy_to_what_it_decides(policy, options, message, tmp_path):
         (trained_for(utility={"latency_per_s": 1.0, "failure": 3.0}), {}, "latency_per_s 1 (here 0)"),
         (trained_for(utility={"latency_per_s": 1.0}), {"utility": {"latency_per_s": 1.0}}, ""),
         (trained_for(utility={"latency_per_s": "much"}, strategy=3), {}, ""),
-        (always(0, 2), {}, "does not say for which splits it was trained"),
+        (always(0, 2), {}, "does not record for which splits it was trained"),
     ],
 )
 def test_says_what_a_policy_was_trained_for_that_is_otherwise_here(policy, options, remark, tmp_path):

@@ -176,7 +176,7 @@ def test_the_plain_step_of_one_node() -> None:
 
 
 def test_a_round_of_no_exchange_is_refused() -> None:
-    with pytest.raises(InputError, match="an exchange or more"):
+    with pytest.raises(InputError, match="at least one exchange"):
         RoundRule(n_exchanges=0)
 
 

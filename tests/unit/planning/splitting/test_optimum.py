@@ -146,5 +146,5 @@ def test_problems_that_cannot_be_are_refused() -> None:
         published_problem(table.at_splits([2]))
     with pytest.raises(InputError, match="ends at loss"):
         published_problem(SplitTable(np.array([0.0, 0.005]), np.array([1, 2]), np.zeros((2, 2))))
-    with pytest.raises(InputError, match="no relative perplexities"):
+    with pytest.raises(InputError, match="not relative perplexities"):
         published_problem(table.weighed(100.0), "true")

@@ -121,7 +121,7 @@ def test_files_that_are_no_policy_are_refused(tmp_path: Path) -> None:
         Policy.load(path)
     for told in ("[1]", '{"version": 9}', "not json"):
         save_file({"low": np.zeros(2)}, path, {"edgesim_policy": told})
-        with pytest.raises(InputError, match="train it anew"):
+        with pytest.raises(InputError, match="train it again"):
             Policy.load(path)
     save_file({"low": np.zeros(2)}, path, {"edgesim_policy": '{"version": 1, "record": {}}'})
     with pytest.raises(InputError, match="a damaged policy"):

@@ -48,12 +48,12 @@ def changed(file: Path, tensors=None, told=None, record=None) -> Path:
         ({"layer.0.bias": np.full(3, np.inf)}, "not finite"),
         ({"layer.0.weight": np.zeros((3, 5))}, "shape"),
         ({"layer.0.bias": np.zeros(2)}, "shape"),
-        ({"layer.0.bias": None}, "it holds"),
-        ({"layer.7.weight": np.zeros((3, 2))}, "it holds"),
+        ({"layer.0.bias": None}, "it contains"),
+        ({"layer.7.weight": np.zeros((3, 2))}, "it contains"),
         ({"low": np.full(2, np.nan)}, "finite"),
         ({"low": np.ones(2)}, "increasing"),
         ({"low": np.zeros(3)}, "low ends"),
-        ({"low": None, "high": None}, "it holds"),
+        ({"low": None, "high": None}, "it contains"),
     ],
 )
 def test_numbers_that_are_wrong(file: Path, tensors, message: str) -> None:
@@ -76,7 +76,7 @@ def test_numbers_that_are_wrong(file: Path, tensors, message: str) -> None:
         ({"knots": [10**12, 1]}, "shape"),
         ({"activation": "gelu"}, "tanh or relu"),
         ({"scores": 3}, "logits or returns"),
-        ({"record": 5}, "no mapping"),
+        ({"record": 5}, "expected a mapping"),
         ({"record": {}}, "expected algorithm"),
     ],
 )

@@ -67,8 +67,8 @@ def test_tables_of_equal_numbers_have_equal_digests() -> None:
     ("loss", "splits", "relative", "match"),
     [
         ([0.1, 0.2], [1, 2], [[1.0, 2.0]], "a value for each"),
-        ([0.2, 0.1], [1, 2], np.zeros((2, 2)), "increasing ones from 0 to 1"),
-        ([0.1, 1.2], [1, 2], np.zeros((2, 2)), "increasing ones from 0 to 1"),
+        ([0.2, 0.1], [1, 2], np.zeros((2, 2)), "increasing values from 0 to 1"),
+        ([0.1, 1.2], [1, 2], np.zeros((2, 2)), "increasing values from 0 to 1"),
         ([0.1, 0.2], [1.5, 2], np.zeros((2, 2)), "increasing numbers of blocks"),
         ([0.1, 0.2], [2, 2], np.zeros((2, 2)), "increasing numbers of blocks"),
         ([0.1, 0.2], [1, 2], [[0.0, 1.0], [math.nan, 0.0]], "nan at loss 0.2 and split 1"),
@@ -157,7 +157,7 @@ def test_repeats_are_averaged_and_rows_may_come_in_any_order(tmp_path: Path) -> 
         ("loss,split,qualty\n0.1,1,2\n", r"no column is called 'qualty'; did you mean 'quality'"),
         ("loss,split,quality\n", "has no rows"),
         ("", "no header; expected the names of the columns"),
-        ("loss,split,quality\n0.1,1,2\n0.1,1,2\n", "stand there twice"),
+        ("loss,split,quality\n0.1,1,2\n0.1,1,2\n", "occur twice"),
         ("loss,split,quality\n0.1,1,2\n0.2,2,2\n", "no row with loss 0.1 and split 2"),
         ("loss,split,quality\n1.1,1,2\n", "row 2: loss is 1.1; expected a probability"),
         ("loss,split,quality\n0.1,1.5,2\n", "row 2: split is 1.5; expected a whole number"),
@@ -168,7 +168,7 @@ def test_repeats_are_averaged_and_rows_may_come_in_any_order(tmp_path: Path) -> 
         ("loss,p_loss,split,quality\n0,0,1,20\n", "got loss and p_loss"),
         ("loss,split,quality\n\n0.1,1,2\n\n0.2,1,\n", "row 5: quality is nan"),
         ("\n\nloss,split,quality\n0.1,1,2\n1.2,1,2\n", "row 5: loss is 1.2"),
-        ("loss,split,quality\n0.1,1,2\n\n0.1,1,2\n", "row 4: loss 0.1 and split 1 stand there twice"),
+        ("loss,split,quality\n0.1,1,2\n\n0.1,1,2\n", "row 4: loss 0.1 and split 1 occur twice"),
         ("loss,split,nll_rise\n0,1,0\n\n0.1,1,1000\n", r"t\.csv, row 4: nll_rise is 1000, .*beyond"),
         (
             "loss,split,relative_quality\n0,1,1\n0.1,1,1e-320\n",
