@@ -147,7 +147,7 @@ def test_a_file_that_is_gone_or_another_is_said(tmp_path: Path) -> None:
     original = Original(runner.run(prepared, tmp_path / "trace"), tmp_path)
     assert original.scenario().name == "street"
     (tmp_path / "graph.json").write_text((tmp_path / "graph.json").read_text() + "\n")
-    with pytest.raises(TraceError, match=r"graph.json, which its scenario names, is another file now"):
+    with pytest.raises(TraceError, match=r"graph.json, which its scenario names, has changed"):
         original.scenario()
     with pytest.raises(InputError, match=r"graph.json"):
         replace(original, folder=tmp_path / "elsewhere").scenario()
