@@ -83,13 +83,13 @@ def capacity(
     prompt_bits, answer_bits
         Minimum size of the message to a device that computes a request, and of the message back.
     """
-    devices, askers = list(seconds), list(dict.fromkeys(sources))
+    devices, unique_sources = list(seconds), list(dict.fromkeys(sources))
     nodes = list(
-        dict.fromkeys([*devices, *askers, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
+        dict.fromkeys([*devices, *unique_sources, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
     )
     at = {node: row for row, node in enumerate(nodes)}
-    n_askers, n_devices, n_pipes, n_nodes = len(askers), len(devices), len(pipes), len(nodes)
-    n_before_pipes = n_askers + n_devices
+    n_sources, n_devices, n_pipes, n_nodes = len(unique_sources), len(devices), len(pipes), len(nodes)
+    n_before_pipes = n_sources + n_devices
     n_columns = n_before_pipes + 2 * n_pipes
     rows: list[int] = []
     columns: list[int] = []
@@ -101,12 +101,12 @@ def capacity(
         values.append(value)
 
     # Flow conservation at every node: one row for prompts, one for answers.
-    for number, source in enumerate(askers):
+    for number, source in enumerate(unique_sources):
         put(at[source], number, 1.0)
         put(n_nodes + at[source], number, -1.0)
     for number, device in enumerate(devices):
-        put(at[device], n_askers + number, -1.0)
-        put(n_nodes + at[device], n_askers + number, 1.0)
+        put(at[device], n_sources + number, -1.0)
+        put(n_nodes + at[device], n_sources + number, 1.0)
     for number, pipe in enumerate(pipes):
         for kind in range(2):
             column = n_before_pipes + kind * n_pipes + number
@@ -122,9 +122,9 @@ def capacity(
             put(row, n_before_pipes + kind * n_pipes + number, n_bits / pipe.rate_bps)
     shared = coo_array((values, (rows, columns)), shape=(len(bands), n_columns)).tocsr()
     goal = np.zeros(n_columns)
-    goal[:n_askers] = -1.0
+    goal[:n_sources] = -1.0
     free = (0.0, None)
-    most = [*[free] * n_askers, *((0.0, 1.0 / seconds[d]) for d in devices), *[free] * (2 * n_pipes)]
+    most = [*[free] * n_sources, *((0.0, 1.0 / seconds[d]) for d in devices), *[free] * (2 * n_pipes)]
     found = linprog(  # type: ignore[call-overload]  # its stubs leave sparse matrices out
         goal,
         A_ub=shared if bands else None,
@@ -135,5 +135,5 @@ def capacity(
         method="highs",
     )
     assert found.success, found.message  # zero flow is feasible, and the devices bound the rate
-    done = found.x[n_askers:n_before_pipes]
-    return Capacity(float(found.x[:n_askers].sum()), dict(zip(devices, done.tolist(), strict=True)))
+    done = found.x[n_sources:n_before_pipes]
+    return Capacity(float(found.x[:n_sources].sum()), dict(zip(devices, done.tolist(), strict=True)))

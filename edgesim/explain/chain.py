@@ -76,17 +76,17 @@ def chains(
     )
 
 
-def _latest_by(owner: IntArray, ended_at_s: FloatArray, asker: IntArray, at_s: FloatArray) -> IntArray:
+def _latest_by(owner: IntArray, ended_at_s: FloatArray, query_owner: IntArray, at_s: FloatArray) -> IntArray:
     """Find, for each pair of an owner and an instant, the place of the owner's last end by that instant.
 
     The ends are sorted by owner and instant. If the owner has no end by then, the place lies before its
     first one: it belongs to an earlier owner, or is -1.
     """
     n = len(owner)
-    is_asked = np.repeat(np.array([0, 1], dtype=np.int8), [n, len(asker)])
-    order = np.lexsort((is_asked, np.concatenate([ended_at_s, at_s]), np.concatenate([owner, asker])))
+    is_query = np.repeat(np.array([0, 1], dtype=np.int8), [n, len(query_owner)])
+    order = np.lexsort((is_query, np.concatenate([ended_at_s, at_s]), np.concatenate([owner, query_owner])))
     n_before = np.cumsum(order < n)
-    found = np.empty(len(asker), dtype=np.int64)
+    found = np.empty(len(query_owner), dtype=np.int64)
     is_answer = order >= n
     found[order[is_answer] - n] = n_before[is_answer] - 1
     return found

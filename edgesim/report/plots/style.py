@@ -188,8 +188,8 @@ def tidy(panel: Axes, *, grid: Literal["both", "x", "y"] = "both") -> None:
 def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> None:
     """Add one legend for all panels below them, with each label once; none for a single label.
 
-    The figure's height grows with the rows of the legend, so that panels keep theirs. Axis labels longer than
-    the height of their panel are wrapped.
+    The figure grows by the height of the legend's rows beyond the first, so that panels keep their height.
+    Axis labels longer than the height of their panel are wrapped.
     """
     _break_labels(figure)
     found: dict[str, Any] = {}
