@@ -85,7 +85,9 @@ def capacity(
     """
     devices, unique_sources = list(seconds), list(dict.fromkeys(sources))
     nodes = list(
-        dict.fromkeys([*devices, *unique_sources, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
+        dict.fromkeys(
+            [*devices, *unique_sources, *chain.from_iterable((p.sender, p.receiver) for p in pipes)]
+        )
     )
     at = {node: row for row, node in enumerate(nodes)}
     n_sources, n_devices, n_pipes, n_nodes = len(unique_sources), len(devices), len(pipes), len(nodes)

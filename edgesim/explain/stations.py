@@ -81,9 +81,9 @@ class Bounds:
 
     @property
     def most_per_s(self) -> float | None:
-        """Throughput bound by the bottleneck law, X <= 1 / D_max; None if no station was used, or it fails.
+        """Throughput bound by the bottleneck law, X <= 1 / D_max; None without stations, or if not valid.
 
-        The law fails where the bottleneck serves several requests at once: in a larger batch, a request takes
+        It is not valid if the bottleneck serves several requests at once: in a larger batch, a request takes
         less than the busy time measured per request.
         """
         found = self.bottleneck
