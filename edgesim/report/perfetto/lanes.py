@@ -24,8 +24,8 @@ def lanes_of(start: IntArray, end: IntArray) -> IntArray:
     Parameters
     ----------
     start, end
-        Integers, ``[n]``, in ascending order of `start`; intervals are half open, with a length of at least
-        1.
+        Integers, ``[n]``, in ascending order of `start`; intervals are half open, and a length below 1 counts
+        as 1.
     """
     n = len(start)
     end = np.maximum(end, start + 1)
