@@ -1,6 +1,6 @@
-"""Why results are as they are: where time went, what bounds a strategy, and which change would help.
+"""Explanations of results: latency breakdowns, throughput bounds of a strategy, and the most helpful change.
 
-Built on traces alone, but for the advice, which runs the scenario again.
+All of them need only a trace, except the advice, which runs the scenario again.
 """
 
 from __future__ import annotations

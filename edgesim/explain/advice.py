@@ -1,9 +1,9 @@
-"""Which single change would help most, found by running the scenario again with each of them.
+"""Find the single change that reduces the mean delay most, by running the scenario again with each change.
 
-Three rounds, each over replications of its own: all changes are tried, the best few are tried on, and the
-best of these is measured afresh. What chose it is no part of what is said of it, so the estimate is
-not that of a winner by luck (selection and estimation on the same runs are biased; Tibshirani and Tibshirani
-2009, Ann. Appl. Stat. 3(2)).
+There are three rounds. The first tries all changes; the second tries the best few in further replications;
+the third measures the best one in fresh replications. The runs that select the change are not used to
+estimate its effect, because selection and estimation on the same runs give a biased estimate (Tibshirani and
+Tibshirani 2009, Ann. Appl. Stat. 3(2)).
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ from edgesim.statistics.intervals import Difference, Estimate, paired_difference
 __all__ = ["LEAST_BUDGET", "Advice", "Tried", "advise"]
 
 LEAST_BUDGET = 8
-"""Fewest runs of which anything can be said: one change tried, and two pairs to measure it."""
+"""Smallest budget of runs that allows an estimate: one change tried, and two pairs of runs to measure it."""
 
 _FINALISTS = 4
 _MOST_UNANSWERED = 0.1
-_MOST_SCREENED = 5  # replications in which all changes are tried; more serve the estimate better
+_MOST_SCREENED = 5  # replications in which all changes are tried; more runs are better spent on the estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A change that was tried.
+    """A change that was tried, and its effect.
 
     Attributes
     ----------
     change
-        Which.
+        The change.
     difference_s
-        Mean delay with it less that without, over the replications that choose; None if it could not run.
+        Mean delay with the change minus mean delay without, over the replications used for selection; None
+        if the changed scenario could not run.
     refused
-        Why it could not.
+        Why the changed scenario could not run; None if it could.
     """
 
     change: Change
@@ -53,27 +54,28 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What would help most.
+    """The most helpful single change for a strategy, with its measured effect.
 
     Attributes
     ----------
     label
-        The strategy's.
+        Label of the strategy.
     delay_s
-        Mean time to the last token as it is; of requests without one, the time to the end of the run: with a
-        horizon, to the latest end that a run may have.
+        Mean time to the last token without any change. A request without a last token counts with the time
+        to the end of the run or, if there is a horizon, to the latest end that a run can have.
     best
-        The change; None if none that was tried makes it shorter.
+        The best change; None if no change that was tried reduces the mean delay.
     effect_s
-        Mean delay with it less that without, over fresh replications, with its 95 % interval.
+        Mean delay with the best change minus mean delay without, over fresh replications, with its 95 %
+        interval.
     tried
-        All, the most helpful first; those that could not run last.
+        All changes that were tried, the most helpful first; those that could not run last.
     n_left_out
-        Changes that the budget did not reach.
+        Number of changes not tried, because the budget was too small.
     n_runs
-        Runs that were made.
+        Number of runs made.
     unanswered
-        Share of requests that failed or were cut off as it is.
+        Share of requests that failed or were cut off without any change.
     """
 
     label: str
@@ -87,7 +89,7 @@ class Advice:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether so many requests had no last token that their time to the end says more than delays do."""
+        """Whether so many requests had no last token that their time to the end dominates the mean delay."""
         return self.unanswered > _MOST_UNANSWERED
 
     @property
@@ -103,16 +105,16 @@ def advise(
     budget: int,
     on_progress: Callable[[float, float, str], None] | None = None,
 ) -> Advice:
-    """Try all single changes of a strategy's scenario, and measure the best one.
+    """Try all single changes of a strategy's scenario, and measure the effect of the best one.
 
     Parameters
     ----------
     budget
-        Runs (of one replication each) that may be made, :data:`LEAST_BUDGET` at least. A third tries all
-        changes; where there are more than it reaches, those come first that touch what most of the time
-        goes into. A third goes on with the best few; the last measures the best of them.
+        Maximum number of runs (one replication each), at least :data:`LEAST_BUDGET`. The first third tries
+        all changes; if there are too many, those that concern the largest parts of the latency are tried
+        first. The second third continues with the best few; the last third measures the best of them.
     on_progress
-        Called with the runs made, the budget, and what was changed.
+        Called with the number of runs made, the budget, and the changes of the last run.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def advise(
     third = budget // 3
     n_tried = min(len(candidates), max(1, third - 1))
     n_screened = max(1, min(_MOST_SCREENED, third // (n_tried + 1)))
-    # No more replications than the budget could ever run: all requests of all of them are drawn beforehand.
+    # No more replications than the budget allows: the requests of all of them are drawn in advance.
     rounds = _Rounds(original, label, budget, on_progress)
     screen = range(n_screened)
     rounds.need(rounds.base, screen)
@@ -162,7 +164,7 @@ def advise(
 
 
 class _Rounds:
-    """Runs with and without changes, counted."""
+    """Runs with and without changes, and their count."""
 
     def __init__(
         self,
@@ -171,7 +173,7 @@ class _Rounds:
         budget: int,
         on_progress: Callable[[float, float, str], None] | None,
     ) -> None:
-        self._original, self._label, self._budget, self._tell = original, label, budget, on_progress
+        self._original, self._label, self._budget, self._on_progress = original, label, budget, on_progress
         self.n_runs = 0
         self.base = Trials(original, label, (), budget)
 
@@ -181,21 +183,21 @@ class _Rounds:
     def run(self, trials: Trials, replication: int) -> None:
         if trials.run(replication) is not None:
             self.n_runs += 1
-            if self._tell is not None:
-                self._tell(self.n_runs, self._budget, " ".join(trials.sets) or "as it is")
+            if self._on_progress is not None:
+                self._on_progress(self.n_runs, self._budget, " ".join(trials.sets) or "unchanged")
 
     def need(self, trials: Trials, replications: Sequence[int]) -> None:
-        """Run what everything is compared to."""
+        """Run the baseline in these replications; raise TraceError if it cannot run."""
         for replication in replications:
             self.run(trials, replication)
         if trials.refused is not None:
             raise TraceError(
-                f"{self._original.trace.path}: its scenario cannot run again: {trials.refused}; put that "
-                "right, or leave out --advice"
+                f"{self._original.trace.path}: its scenario cannot run again: {trials.refused}; correct "
+                "that, or leave out --advice"
             )
 
     def difference(self, trials: Trials) -> Estimate:
-        """Mean delay with changes less that without, over the replications that both have."""
+        """Estimate the mean delay with the changes minus that without, over their common replications."""
         both = [number for number in trials.runs if number in self.base.runs]
         with_s, without_s = paired_delays_s(trials, self.base, both)
         found = student_t([one - other for one, other in zip(with_s, without_s, strict=True)])
@@ -220,11 +222,11 @@ _CONCERNS = {
     "messages": (Part.HANDLING, Part.QUEUEING_FOR_NETWORK),
     "memory": (Part.WAITING_FOR_MEMORY,),
 }
-"""What a kind of change is about: only the order in which changes are tried hangs on it."""
+"""Parts of the latency that each kind of change can reduce. Only the order of the trials depends on it."""
 
 
 def _in_order(original: Original, label: str) -> list[Change]:
-    """All changes; first those about which most of the time goes, the strategy's options at half of it."""
+    """Sort all changes by the time of the parts they concern, longest first; options count half of all."""
     trace = original.trace
     found = list(changes(original.scenario(), label))
     replication = next(iter(trace.replications(label)), None)
@@ -246,7 +248,7 @@ def _in_order(original: Original, label: str) -> list[Change]:
 
 
 def _works(devices: pd.DataFrame) -> dict[str, float]:
-    """By group, its share of all computing."""
+    """Each group's share of the total computing time."""
     busy_s = devices.groupby(devices["group"].astype(str))["busy_s"].sum()
     total_s = float(busy_s.sum())
     return {str(group): float(seconds) / total_s for group, seconds in busy_s.items()} if total_s else {}

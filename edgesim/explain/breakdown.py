@@ -1,4 +1,4 @@
-"""Where the time of every request of a run went: parts of its latency that add up to it."""
+"""Breakdown of the latency of every request of a run into parts that sum to it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ __all__ = ["breakdown"]
 
 
 def breakdown(trace: Trace, strategy: str, replication: int) -> pd.DataFrame:
-    """Cut the time from arrival to the last token of every completed request into parts.
+    """Split the time from arrival to the last token of every completed request into parts.
 
-    Its critical path is followed backwards from the delivery of the last token: before each span stands the
-    one of the same request that ended last by the instant at which it was asked for. A span counts from
-    when it was asked for: what it waited, and what it did. Of parallel work only what was waited for
-    counts, and each instant once.
+    The critical path of a request is followed backwards from the delivery of its last token: the
+    predecessor of a span is the span of the same request that ended last by the instant at which the
+    successor was requested. A span counts from the instant at which it was requested: first its wait, then
+    its work. Of parallel work, only the branch that was waited for counts, and each instant counts once.
 
-    A group's pass counts by what its members did in it, on average over them. Of a radio hop with n attempts
-    the share (n - 1) / n counts as repeating: as if all its blocks had met the fate of the unluckiest, so
-    it is the most that repeating can have taken. What no span covers is named by where it lies: before the
-    first work; before the prompt is served again, where work was lost and the scenario has retries; while
-    control traffic was under way anywhere; else it is not explained.
+    A group's pass is divided by what its members did in it, averaged over the members. Of a radio hop with n
+    attempts, the share (n - 1) / n counts as retransmission: this assumes that all its blocks took as many
+    attempts as the worst one, so it is an upper bound. Time that no span covers is classified by where it
+    lies: before the first work; before the prompt is served again, if work was lost and the scenario has
+    retries; while control traffic was under way anywhere; otherwise it is not explained.
 
-    Not modelled: what sharing costs. Where passes share a device, or messages a band, a span is longer for
-    it, and the trace does not say by how much.
+    Not modelled: the cost of sharing. Where passes share a device, or messages a band, a span takes longer,
+    and the trace does not record by how much.
 
     Returns
     -------
     DataFrame
         Seconds, one row per completed request (column ``request_id``, ascending) and one column per
-        :class:`~edgesim.explain.parts.Part`; they add up to ``ended_at_s`` - ``arrived_at_s``.
+        :class:`~edgesim.explain.parts.Part`; each row sums to ``ended_at_s`` - ``arrived_at_s``.
 
     Raises
     ------
     TraceError
-        If this run has kept no spans.
+        If the trace contains no spans of this run.
     """
     requests = trace.requests(strategy, replication)
     requests = requests[(requests["outcome"] == "completed").to_numpy()].sort_values("request_id")

@@ -1,4 +1,4 @@
-"""An upper bound of what any placement of the model could answer per second: a linear programme."""
+"""Upper bound on the request rate that any placement of the model could serve: a linear programme."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ __all__ = ["Capacity", "Pipe", "capacity"]
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """One way of a link.
+    """One direction of a link.
 
     Attributes
     ----------
     sender, receiver
         Its ends.
     rate_bps
-        Bits per second that it carries.
+        Rate in bit/s.
     band
-        Ways of one name share their time, as those of a cell's links; empty: it is on its own.
+        Name of the band. Directions with the same name share its time, as the links of a cell do; empty: not
+        shared.
     """
 
     sender: str
@@ -35,14 +36,14 @@ class Pipe:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The most that devices and links could answer.
+    """Maximum request rate of devices and links.
 
     Attributes
     ----------
     per_s
         Requests per second.
     computed_per_s
-        By device, the requests' worth of computing that it does in one way of reaching that.
+        Requests per second computed by each device, in one optimal solution.
     """
 
     per_s: float
@@ -57,37 +58,40 @@ def capacity(
     prompt_bits: float,
     answer_bits: float,
 ) -> Capacity:
-    """Maximise the rate of requests that devices and links can bear.
+    """Maximise the total request rate that devices and links can sustain.
 
-    Requests are a fluid: any share of one may be computed on any device, at the time that the whole model
-    takes there times that share; the same share of its prompt has to reach the device, and of its answer to
-    come home, over any routes at once. Memory, latency, queues and what stages send one another are left
-    out, and each of them can only lower what is reached: it is an upper bound for every placement in which
-    each token passes the whole model, alone or in the batches for which `seconds` stand. How much of the rate
-    each source gets is free, as it is where requests of one are answered and those of another queue.
+    Requests are a fluid: any fraction of a request may be computed on any device, in that fraction of the
+    time that the whole model takes there. The same fraction of its prompt must reach the device, and of its
+    answer return to the source, over any number of routes at once. Memory, latency, queues and the traffic
+    between stages are left out; each can only lower the rate. The result is therefore an upper bound for
+    every placement in which each token passes the whole model, alone or in the batches that `seconds`
+    assumes. The split of the rate among the sources is free, since requests of one source may be answered
+    while those of another queue.
 
-    Variables are each source's rate, what each device computes, and what each way carries of prompts and of
-    answers;
-    it is linear, and solved by HiGHS (Huangfu and Hall 2018) as SciPy has it.
+    The variables are the rate of each source, the rate computed by each device, and the prompt and answer
+    flows in each direction of each link. The problem is linear and solved by HiGHS (Huangfu and Hall 2018)
+    through SciPy.
 
     Parameters
     ----------
     seconds
-        By device, time that a typical request takes it altogether.
+        By device, total time that a typical request occupies it.
     pipes
-        Both ways of every link; nodes that are in `pipes` alone forward.
+        Both directions of every link; nodes that occur only in `pipes` forward.
     sources
-        Devices at which requests arise.
+        Devices at which requests arrive.
     prompt_bits, answer_bits
-        Least size of what goes to a device that computes a request, and comes back.
+        Minimum size of the message to a device that computes a request, and of the message back.
     """
-    devices, askers = list(seconds), list(dict.fromkeys(sources))
+    devices, unique_sources = list(seconds), list(dict.fromkeys(sources))
     nodes = list(
-        dict.fromkeys([*devices, *askers, *chain.from_iterable((p.sender, p.receiver) for p in pipes)])
+        dict.fromkeys(
+            [*devices, *unique_sources, *chain.from_iterable((p.sender, p.receiver) for p in pipes)]
+        )
     )
     at = {node: row for row, node in enumerate(nodes)}
-    n_askers, n_devices, n_pipes, n_nodes = len(askers), len(devices), len(pipes), len(nodes)
-    n_before_pipes = n_askers + n_devices
+    n_sources, n_devices, n_pipes, n_nodes = len(unique_sources), len(devices), len(pipes), len(nodes)
+    n_before_pipes = n_sources + n_devices
     n_columns = n_before_pipes + 2 * n_pipes
     rows: list[int] = []
     columns: list[int] = []
@@ -98,13 +102,13 @@ def capacity(
         columns.append(column)
         values.append(value)
 
-    # Prompts and answers are conserved at every node: two rows each.
-    for number, source in enumerate(askers):
+    # Flow conservation at every node: one row for prompts, one for answers.
+    for number, source in enumerate(unique_sources):
         put(at[source], number, 1.0)
         put(n_nodes + at[source], number, -1.0)
     for number, device in enumerate(devices):
-        put(at[device], n_askers + number, -1.0)
-        put(n_nodes + at[device], n_askers + number, 1.0)
+        put(at[device], n_sources + number, -1.0)
+        put(n_nodes + at[device], n_sources + number, 1.0)
     for number, pipe in enumerate(pipes):
         for kind in range(2):
             column = n_before_pipes + kind * n_pipes + number
@@ -120,9 +124,9 @@ def capacity(
             put(row, n_before_pipes + kind * n_pipes + number, n_bits / pipe.rate_bps)
     shared = coo_array((values, (rows, columns)), shape=(len(bands), n_columns)).tocsr()
     goal = np.zeros(n_columns)
-    goal[:n_askers] = -1.0
+    goal[:n_sources] = -1.0
     free = (0.0, None)
-    most = [*[free] * n_askers, *((0.0, 1.0 / seconds[d]) for d in devices), *[free] * (2 * n_pipes)]
+    most = [*[free] * n_sources, *((0.0, 1.0 / seconds[d]) for d in devices), *[free] * (2 * n_pipes)]
     found = linprog(  # type: ignore[call-overload]  # its stubs leave sparse matrices out
         goal,
         A_ub=shared if bands else None,
@@ -132,6 +136,6 @@ def capacity(
         bounds=most,
         method="highs",
     )
-    assert found.success, found.message  # nothing at all is feasible, and devices bound the rate
-    done = found.x[n_askers:n_before_pipes]
-    return Capacity(float(found.x[:n_askers].sum()), dict(zip(devices, done.tolist(), strict=True)))
+    assert found.success, found.message  # zero flow is feasible, and the devices bound the rate
+    done = found.x[n_sources:n_before_pipes]
+    return Capacity(float(found.x[:n_sources].sum()), dict(zip(devices, done.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Critical paths backwards from where requests ended, for many requests at once."""
+"""Critical paths of many requests at once, followed backwards from the end of each request."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NONE = -1
-"""In the place of a predecessor: there is none."""
+"""Stands for a missing predecessor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """The spans that determined when requests ended, each request's in order of time.
+    """The critical paths of requests, the spans of each request in order of time.
 
     Attributes
     ----------
     spans
-        Which of the spans given are on a critical path, [n_on_path].
+        Indices of the spans on a critical path, [n_on_path].
     after
-        The span before each of them on its path, as a number among those given; :data:`NONE` where it is
-        the first.
+        Index of the predecessor of each of them on its path, :data:`NONE` for the first, [n_on_path].
     lasts
-        The last span on the path of each request, :data:`NONE` of one without spans, [n_requests].
+        Index of the last span on the path of each request, :data:`NONE` for a request without spans,
+        [n_requests].
     """
 
     spans: IntArray
@@ -43,25 +43,26 @@ def chains(
     precedence: IntArray,
     n_requests: int,
 ) -> Chains:
-    """Follow every request back from the last of its spans.
+    """Follow the critical path of every request backwards from its last span.
 
-    A verb is called when what it needs is there, so before a span on the path stands the one that ended last
-    by the instant at which it was asked for (of several, that of the highest precedence, then the one booked
-    last). Spans beside the path, as of a branch that was faster or a delivery of an earlier token, are left
-    out; no instant is covered twice.
+    A verb is called once its inputs are available, so the predecessor of a span on the path is the span of
+    the same request that ended last by the instant at which the verb was called (among several, the one
+    with the highest precedence, then the one booked last). Spans off the path, such as those of a faster
+    parallel branch or the delivery of an earlier token, are left out; no instant is covered twice.
 
     Parameters
     ----------
     owner
         Number of each span's request, from 0 to `n_requests` - 1, [n_spans]. Spans are in the order in
-        which they were booked; none may end after its request has.
+        which they were booked; no span may end after its request.
     """
     n = len(owner)
     order = np.lexsort((precedence, ended_at_s, owner))
     place = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n)
     before = _latest_by(owner[order], ended_at_s[order], owner, asked_at_s)
-    # One that takes no time ends when it is asked for; what ended then and stands before it came first.
+    # A span of zero length ends when it is requested: of the spans that end then, only those sorted before it
+    # can precede it.
     before = np.minimum(before, place - 1)
     firsts = np.searchsorted(owner[order], np.arange(n_requests + 1))
     before = np.where(before >= firsts[owner], before, NONE)[order]  # by place, as places
@@ -75,24 +76,24 @@ def chains(
     )
 
 
-def _latest_by(owner: IntArray, ended_at_s: FloatArray, asker: IntArray, at_s: FloatArray) -> IntArray:
-    """For each asker and instant, the place of the last end by then among all ends up to that owner's.
+def _latest_by(owner: IntArray, ended_at_s: FloatArray, query_owner: IntArray, at_s: FloatArray) -> IntArray:
+    """Find, for each pair of an owner and an instant, the place of the owner's last end by that instant.
 
-    Ends are in order of owner and instant. What belongs to an owner before comes out as a place before the
-    asker's own.
+    The ends are sorted by owner and instant. If the owner has no end by then, the place lies before its
+    first one: it belongs to an earlier owner, or is -1.
     """
     n = len(owner)
-    is_asked = np.repeat(np.array([0, 1], dtype=np.int8), [n, len(asker)])
-    order = np.lexsort((is_asked, np.concatenate([ended_at_s, at_s]), np.concatenate([owner, asker])))
+    is_query = np.repeat(np.array([0, 1], dtype=np.int8), [n, len(query_owner)])
+    order = np.lexsort((is_query, np.concatenate([ended_at_s, at_s]), np.concatenate([owner, query_owner])))
     n_before = np.cumsum(order < n)
-    found = np.empty(len(asker), dtype=np.int64)
+    found = np.empty(len(query_owner), dtype=np.int64)
     is_answer = order >= n
     found[order[is_answer] - n] = n_before[is_answer] - 1
     return found
 
 
 def _reached(before: IntArray, roots: IntArray) -> npt.NDArray[np.bool_]:
-    """Which places are reached from the roots, by jumps of 1, 2, 4, ... steps back."""
+    """Mark the places reached from the roots by pointer jumping: 1, 2, 4, ... steps back."""
     n = len(before)
     jump = np.append(np.where(before == NONE, n, before), n)  # the last place stands for the end of a path
     is_on = np.zeros(n + 1, dtype=bool)

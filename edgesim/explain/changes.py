@@ -1,4 +1,4 @@
-"""Single changes of a scenario that might help: what to set, in words and as overrides."""
+"""Single changes of a scenario that may reduce the delay, each as a description and as overrides."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from edgesim.steps import Steps
 
 __all__ = ["Change", "changes"]
 
-_BATCH = 16  # what continuous batching has if nothing else is said
+_BATCH = 16  # default max_batch of continuous batching
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change.
+    """One change of a scenario.
 
     Attributes
     ----------
     what
-        In words.
+        Description.
     sets
-        As ``--set`` takes it, one path and value each.
+        Overrides in the syntax of ``--set``, one path and value each.
     touches
-        Names (devices, groups, ends of a link) that it is about; empty: the strategy's own options.
+        Names of the devices, groups or ends of a link that it changes; empty: an option of the strategy.
     kind
         ``speed``, ``rate``, ``latency``, ``messages``, ``memory``, ``batch``, ``count`` or ``option``.
     """
@@ -44,12 +44,13 @@ class Change:
 
 
 def changes(scenario: Scenario, label: str) -> tuple[Change, ...]:
-    """All single changes that are tried for a strategy.
+    """List all single changes to try for a strategy.
 
-    Of every entry of devices: twice as fast, messages at half their cost, twice the memory, one device more
-    (of a group that asks nothing itself), and other batches; of every entry of links: twice the rate or
-    bandwidth, half the latency; of the strategy: every other value of its options that have a few. What
-    changes on a schedule, recordings, generated graphs and files of graphs are left alone.
+    For every entry of devices: twice the speed, half the cost of messages, twice the memory, one more device
+    (in a group that is not a source of requests), and other batch settings. For every entry of links and
+    paths: twice the rate or bandwidth, half the latency. For the strategy: every other value of its Boolean
+    and enumerated options. Values that follow a schedule, recordings, generated graphs and graph files are
+    not changed.
     """
     topology = scenario.topology
     found: list[Change] = []
@@ -94,7 +95,7 @@ def _of_devices(scenario: Scenario, entry: DeviceEntry, at: str, asking: set[str
 
 
 def _message_costs(entry: DeviceEntry, kind: DeviceKind | None) -> dict[str, float]:
-    """What a message costs a device, by the name of the setting; what costs nothing is left out."""
+    """Collect the nonzero costs of a message on a device, in seconds by the name of the setting."""
     found: dict[str, float] = {}
     for name in ("overhead", "latency"):
         own = None if entry.endpoint is None else getattr(entry.endpoint, f"{name}_s")
@@ -118,10 +119,10 @@ def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
         what = f"{entry.id} serves batches of up to {2 * size} instead of {size}"
         yield Change(what, (f"{where}.max_batch={2 * size}",), touches, "batch")
     if wait_s := getattr(options, "max_wait_s", None):
-        what = f"batches on {entry.id} wait half as long for more requests"
+        what = f"batches on {entry.id} wait half as long for further requests"
         yield Change(what, (f"{where}.max_wait={wait_s / 2:.12g} s",), touches, "batch")
     if n_tokens := getattr(options, "max_tokens", None):
-        what = f"iterations on {entry.id} take up to {2 * n_tokens} tokens"
+        what = f"iterations on {entry.id} contain up to {2 * n_tokens} tokens"
         yield Change(what, (f"{where}.max_tokens={2 * n_tokens}",), touches, "batch")
 
 
@@ -188,7 +189,7 @@ def _of_options(scenario: Scenario, label: str) -> Iterator[Change]:
 
 
 def _values(annotation: Any) -> tuple[Any, ...]:
-    """The few values of an option: those of its literals, true and false; of lists of them, none."""
+    """List the values of a Boolean or enumerated option; empty for any other type, lists included."""
     if annotation is bool:
         return (True, False)
     if get_origin(annotation) is Literal:

@@ -1,4 +1,4 @@
-"""What any placement could reach on a scenario's devices and links: from the scenario to the programme."""
+"""Upper bound on the request rate of a scenario's devices and links: sets up the linear programme."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["most_per_s"]
 def most_per_s(prepared: Prepared) -> Capacity:
     """Bound the requests per second that any placement could answer, for a typical request.
 
-    A device takes for it what prefill and decode of the whole model take, at the highest of its speeds; one
-    that serves batches, what a full batch takes, divided by its size. A wire carries the highest of its
-    rates, that of a recording its mean; a radio link its mean goodput alone on the air, and the links of one
-    station share each way of their band. The lengths are the workload's means. How often each source asks
-    bounds nothing: a run has other rates than the workload's law, and how much more could be answered is
-    asked.
+    A request takes a device the time of prefill and decode of the whole model at the highest of the
+    device's speeds; on a device that serves batches, the time of a full batch divided by its size. A wired
+    link has the highest of its rates, a recorded one its mean, and a radio link its mean goodput when alone
+    on the air; the links of one station share each direction of their band. Prompt and answer have the mean
+    lengths of the workload. The sources' arrival rates are no constraint: those of a run differ from the
+    workload's law, and the bound is to show how much more could be answered.
 
-    Not modelled: early exits, which compute less than the whole model, and requests of unequal lengths; an
-    adaptive route or a lucky channel may then do better than the bound.
+    Not modelled: early exits, which compute less than the whole model, and requests of unequal lengths. A run
+    with these, or with an adaptive route or a favourable channel, may exceed the bound.
     """
     fleet = Fleet.of(prepared.planned(), prepared.longest)
     world, typical = prepared.planned(), fleet.typical
@@ -43,9 +43,9 @@ def most_per_s(prepared: Prepared) -> Capacity:
 
 
 def _seconds(fleet: Fleet, device: Device) -> float:
-    """Time of a device for a typical request, in full batches where it serves batches."""
+    """Time that a typical request takes a device, in full batches if the device serves batches."""
     whole = fleet.model.whole
-    alone_s = fleet.request_seconds(device.id, whole)  # at the speed at time zero
+    alone_s = fleet.request_seconds(device.id, whole)  # uses the speed at time zero
     if device.speed is not None:
         alone_s *= device.speed_at(0.0) / max(device.speed.values)
     if device.serving is None or not device.serving.is_in_batches or device.timing is None:
@@ -64,13 +64,13 @@ def _seconds(fleet: Fleet, device: Device) -> float:
     try:
         steps_s = n_steps * pass_s(whole, batch=n_batch, n_new=1, n_context=middle) / n_batch
         prompt_s = min(pass_s(whole, batch=size, n_new=n_prompt, n_context=0) / size for size in (1, n_batch))
-    except ProfileError:  # such batches were not measured, and no run has any
+    except ProfileError:  # such batches were not measured, so no run can have them
         return alone_s
-    return min(alone_s, prompt_s + steps_s)  # none that serves batches has another speed
+    return min(alone_s, prompt_s + steps_s)  # devices that serve batches have no speed schedule
 
 
 def _pipes(link: Link) -> list[Pipe]:
-    """Both ways of a link."""
+    """Both directions of a link."""
     found = []
     for sender, receiver in (link.between, link.between[::-1]):
         band = ""
@@ -82,7 +82,7 @@ def _pipes(link: Link) -> list[Pipe]:
 
 
 def _rate_bps(way: Way) -> float:
-    """What a way carries: of a recording its mean, of a schedule the highest."""
+    """Rate of one direction: the mean of a recording, the highest of a schedule."""
     if isinstance(way.rate_bps, RecordedRate):
         return way.rate_bps.mean_bps
     if isinstance(way.rate_bps, Steps):

@@ -1,4 +1,4 @@
-"""Spans of a run in few bytes each, so that ten million of them have room."""
+"""Compact arrays of the spans of a run, so that ten million spans fit in memory."""
 
 from __future__ import annotations
 
@@ -36,19 +36,21 @@ _MOST_AT_ONCE = 500_000  # spans: some 100 MB while critical paths are followed
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What explains latencies of the spans of one run, in order of request and then of booking.
+    """The columns of one run's spans that explain latencies, sorted by request and then by booking.
 
     Attributes
     ----------
     owner
-        Row of each span's request among those asked about.
-    token, attempts, role
-        As numbers; the last among `roles`.
+        Row of each span's request among the requests given to :func:`gather`.
+    token, attempts
+        Token number (-1: none) and number of attempts of each span.
+    role
+        Index of each span's role in `roles`.
     passes
-        Rows of spans that say what a group's member did besides computing, in order, and what:
-        [n_passes, 4], seconds.
+        Rows of the spans that record what a group's member did besides computing, ascending, and the seconds
+        of each part, [n_passes, 4].
     control_s
-        Beginnings and ends of the stretches in which control traffic was under way, [2, n_stretches].
+        Starts and ends of the intervals in which control traffic was under way, [2, n_intervals].
     """
 
     owner: IntArray
@@ -66,7 +68,7 @@ class Gathered:
         return len(self.owner)
 
     def stretches(self, n_requests: int) -> Iterator[tuple[int, int, slice]]:
-        """Cut the requests into runs of consecutive ones with few enough spans: rows from, to, spans."""
+        """Divide the requests into consecutive stretches of limited size: first row, end row, their spans."""
         firsts = np.searchsorted(self.owner, np.arange(n_requests + 1))
         begun = 0
         while begun < n_requests:
@@ -78,7 +80,7 @@ class Gathered:
 
 @dataclass(slots=True)
 class _Columns:
-    """Parts of the columns, as they come."""
+    """Chunks of the columns in the order of reading."""
 
     owner: list[npt.NDArray[np.int32]] = field(default_factory=list)
     token: list[npt.NDArray[np.int32]] = field(default_factory=list)
@@ -91,7 +93,7 @@ class _Columns:
 
 
 def serving_of(trace: Trace, strategy: str, replication: int) -> dict[str, str]:
-    """How each device serves several requests, by its name."""
+    """Return the service discipline of each device, by its name."""
     devices = trace.devices(strategy, replication)
     return dict(zip(devices["device"].astype(str), devices["serving"].astype(str), strict=True))
 
@@ -105,27 +107,28 @@ def gather(
     *,
     with_open: bool = False,
 ) -> Gathered:
-    """Read the spans of some requests, up to an instant of each.
+    """Read the spans of some requests, up to a given instant for each request.
 
     Parameters
     ----------
     request_id
-        Ascending.
+        The requests, ascending.
     until_s
-        Spans that end later, or after the run, are left out: they did not hold the request up.
+        Instant for each request. Spans that end later, or after the run, are left out: they did not delay
+        the request.
     with_open
-        Whether those that had not ended when the run did count up to that instant: of requests without an
-        answer, they are what was waited for.
+        Whether to include spans that had not ended at the end of the run, truncated at that instant: an
+        unanswered request was waiting for them.
 
     Raises
     ------
     TraceError
-        If this run has kept no spans.
+        If the trace contains no spans of this run.
     """
     if not trace.has_spans(strategy, replication):
         raise TraceError(
-            f"{trace.path}: no spans of {strategy}, replication {replication}; expected those that say where "
-            "time went: run the scenario again, keeping spans"
+            f"{trace.path}: no spans of {strategy}, replication {replication}; expected them, to explain "
+            "latencies: run the scenario again, keeping spans"
         )
     serving, known, found, n_rows = serving_of(trace, strategy, replication), dict[Role, int](), _Columns(), 0
     for spans in trace.span_parts(strategy, replication, _COLUMNS):
@@ -156,7 +159,7 @@ def gather(
 
 
 def is_within(spans: pd.DataFrame, until_s: float | FloatArray, *, with_open: bool) -> npt.NDArray[np.bool_]:
-    """Which spans :func:`gather` keeps, by when they were asked for and ended; [n_spans]."""
+    """Mark the spans that :func:`gather` keeps, given when they were requested and ended; [n_spans]."""
     asked_at_s, ended_at_s = (
         spans[name].to_numpy(np.float64, na_value=np.nan) for name in ("asked_at_s", "ended_at_s")
     )
@@ -191,7 +194,7 @@ def _in_order(found: _Columns, roles: tuple[Role, ...]) -> Gathered:
 
 
 def _owned(spans: pd.DataFrame, request_id: IntArray) -> tuple[IntArray, IntArray]:
-    """Rows of the spans of these requests, and the row of each one's request."""
+    """Return the rows of the spans of these requests, and the row of each span's request."""
     ids = spans["request_id"].to_numpy(np.float64, na_value=-1.0)
     if not len(request_id):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
@@ -201,7 +204,7 @@ def _owned(spans: pd.DataFrame, request_id: IntArray) -> tuple[IntArray, IntArra
 
 
 def _control_s(spans: pd.DataFrame) -> FloatArray:
-    """From when until when each hop of control traffic was under way."""
+    """Starts and ends of the hops of control traffic; [2, n_hops]."""
     is_control = ((spans["kind"] == SpanKind.CONTROL) & spans["ended_at_s"].notna()).to_numpy(np.bool_)
     times_s = spans.loc[is_control, ["asked_at_s", "ended_at_s"]].to_numpy(np.float64)
     transposed: FloatArray = times_s.T
@@ -209,7 +212,7 @@ def _control_s(spans: pd.DataFrame) -> FloatArray:
 
 
 def _joined(stretches_s: FloatArray) -> FloatArray:
-    """Stretches that do not overlap, of those that may; in order."""
+    """Merge overlapping intervals into disjoint ones, ascending."""
     starts, ends = stretches_s[:, np.argsort(stretches_s[0], kind="stable")]
     if not len(starts):
         return np.zeros((2, 0))

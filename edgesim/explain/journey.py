@@ -1,4 +1,4 @@
-"""One request's way: step after step to its last token, and who was ahead of it where it waited."""
+"""The journey of one request: the steps to its last token, and the requests served while it waited."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _WAITS = (Part.QUEUEING_FOR_COMPUTE, Part.STAGING, Part.QUEUEING_FOR_NETWORK)
 
 @dataclass(frozen=True)
 class Journey:
-    """How a request came to its end.
+    """The steps of a request, and the requests ahead of it.
 
     Attributes
     ----------
     request
         Its row of the requests table.
     steps
-        One row per step, in order of time: ``part``, ``from_s``, ``seconds``, and of its span ``kind``,
-        ``device``, ``peer``, ``via`` and ``token`` (null where there is none). The seconds add up to its
-        latency; of a request that failed or was cut off, to the time until then.
+        One row per step, in order of time: ``part``, ``from_s``, ``seconds``, and ``kind``, ``device``,
+        ``peer``, ``via`` and ``token`` of its span (null where there is none). The seconds sum to the
+        latency of the request or, if it failed or was cut off, to the time until then.
     ahead
-        Who was ahead where it waited: ``part``, ``device`` and ``peer`` of the wait, ``request_id`` of the
-        other (null: control traffic), ``seconds`` for which it was served there meanwhile, longest first.
-        Where several are served at once (a batch, a shared device), seconds count for each of them.
+        The requests served at a station while this one waited for it: ``part``, ``device`` and ``peer`` of
+        the wait, ``request_id`` of the other request (null: control traffic), and the ``seconds`` of its
+        service during the wait, longest first. Where several requests are served at once (a batch, a shared
+        device), the seconds count for each of them.
     """
 
     request: pd.Series[Any]
@@ -46,20 +47,20 @@ class Journey:
     ahead: pd.DataFrame
 
     def parts_s(self) -> dict[str, float]:
-        """Seconds by part, those that took none left out."""
+        """Return the seconds spent in each part, without the parts that took no time."""
         totals = self.steps.groupby("part", sort=False)["seconds"].sum()
         return {part.value: float(totals[part.value]) for part in Part if part.value in totals.index}
 
 
 def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> Journey:
-    """Follow one request.
+    """Trace the steps of one request, and the requests ahead of it.
 
     Raises
     ------
     InputError
-        If there is no request of that number.
+        If there is no request with that number.
     TraceError
-        If this run has kept no spans.
+        If the trace contains no spans of this run.
     """
     requests = trace.requests(strategy, replication)
     found = requests[(requests["request_id"] == request_id).to_numpy()]
@@ -67,8 +68,8 @@ def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> J
         ids = requests["request_id"]
         there = f"{ids.min()} to {ids.max()}" if len(ids) else "none"
         raise InputError(
-            f"--request: no request {request_id} under {strategy}, replication {replication}; expected a "
-            f"number that is there ({there})"
+            f"--request: no request {request_id} under {strategy}, replication {replication}; expected the "
+            f"number of an existing request ({there})"
         )
     request = found.iloc[0]
     until_s = request["ended_at_s"]
@@ -99,7 +100,7 @@ def journey(trace: Trace, strategy: str, replication: int, request_id: int) -> J
 def _own(
     trace: Trace, strategy: str, replication: int, request_id: int, until_s: float, *, with_open: bool
 ) -> pd.DataFrame:
-    """The request's spans that are gathered, in the order in which they were booked."""
+    """Read the request's spans that :func:`gather` keeps, in the order in which they were booked."""
     found = []
     columns = ["request_id", *_PLACE, "asked_at_s", "ended_at_s"]
     for spans in trace.span_parts(strategy, replication, columns):
@@ -112,7 +113,7 @@ def _own(
 def _ahead(
     trace: Trace, strategy: str, replication: int, request_id: int, steps: pd.DataFrame
 ) -> pd.DataFrame:
-    """Whose work went on at a station while the request waited for it."""
+    """Sum the service of other requests at each station while the request waited there."""
     waits = steps[steps["part"].isin([part.value for part in _WAITS])]
     keys = ["part", "device", "peer", "request_id"]
     if waits.empty:
@@ -120,7 +121,7 @@ def _ahead(
     stations = []
     for key, own in waits.groupby(["part", "kind", "device", "peer"], dropna=False, sort=False):
         part, kind, device, peer = cast("tuple[str, str, str, Any]", key)
-        stretches_s = np.stack([own["from_s"], own["from_s"] + own["seconds"]])  # one after the other
+        stretches_s = np.stack([own["from_s"], own["from_s"] + own["seconds"]])  # disjoint, ascending
         stations.append((part, kind, device, None if pd.isna(peer) else str(peer), stretches_s))
     devices = trace.devices(strategy, replication)
     shares = set(devices.loc[devices["messages_on_compute"].to_numpy(np.bool_), "device"].astype(str))
@@ -131,7 +132,7 @@ def _ahead(
             (spans["started_at_s"] < until_s)
             & ~(
                 spans["ended_at_s"] <= float(waits["from_s"].min())
-            )  # what outlasts the run was going on, too
+            )  # a span without an end was under way, too
             & ~(spans["request_id"] == request_id).fillna(False)
         )
         near = spans[is_near.to_numpy(np.bool_, na_value=False)]
@@ -151,7 +152,7 @@ def _ahead(
 def _is_station(
     near: pd.DataFrame, kind: str, device: str, peer: str | None, shares: set[str]
 ) -> pd.Series[bool]:
-    """Which spans were served by the station that a span of such a kind and place waited for."""
+    """Mark the spans served by the station that a span of this kind, device and peer waited for."""
     if kind in HOPS:
         return near["kind"].isin(HOPS) & (near["device"] == device) & (near["peer"] == peer)
     kinds = [SpanKind.COMPUTE, SpanKind.ENDPOINT] if device in shares else [SpanKind(kind)]

@@ -1,4 +1,4 @@
-"""The scenario of a trace, ready to be run again, with or without changes."""
+"""The scenario of a trace, to be run again with or without changes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = ["Original"]
 
 @dataclass(frozen=True)
 class Original:
-    """What a trace was made from.
+    """The scenario from which a trace was made.
 
     Parameters
     ----------
     trace
-        Its scenario's text, and the profile that it was charged with, are in it.
+        Contains the text of the scenario, and the profile from which its run took compute times.
     folder
-        Where files that the scenario names are looked for.
+        Folder in which files named by the scenario are looked up.
 
     Raises
     ------
     TraceError
-        If the scenario is not in it, or it says something else than what ran (``edited``).
+        If the trace does not contain the scenario, or the scenario differs from what ran (``edited``).
     """
 
     trace: Trace
@@ -46,7 +46,7 @@ class Original:
             parts = ", ".join(cast("list[str]", edited))
             raise TraceError(
                 f"{self.trace.path}: parts of this study were replaced in Python ({parts}), which its "
-                "scenario's text does not say; expected a run of a scenario as it stands: leave out --advice"
+                "scenario's text does not contain; expected a run of an unedited scenario: leave out --advice"
             )
         if not self._facts.get("text"):
             raise TraceError(
@@ -59,14 +59,14 @@ class Original:
         return cast("dict[str, str]", self.trace.run.get("scenario") or {})
 
     def scenario(self, changes: Sequence[str] = ()) -> Scenario:
-        """Read it, with changes such as ``topology.devices[0].speed=2``.
+        """Read the scenario, with changes such as ``topology.devices[0].speed=2``.
 
         Raises
         ------
         InputError
-            If a file that it names is gone or another one now, or a change does not fit it.
+            If a file named by the scenario is missing or has changed, or a change does not fit the scenario.
         """
-        # Charged with the very profile of the trace, so that nothing is measured again.
+        # Use the profile in the trace, so that nothing is measured again.
         profile = cast("dict[str, Any] | None", self.trace.run.get("profile"))
         charged = [] if profile is None else [f"profile={_quoted(str(self._file(profile['file'])))}"]
         name = self._facts.get("file", "scenario")
@@ -75,20 +75,20 @@ class Original:
         return scenario
 
     def prepared(self, label: str, changes: Sequence[str] = ()) -> Prepared:
-        """Place one of its strategies, by its label, and find its policy.
+        """Prepare the scenario with one of its strategies: compute the placement and load the policy.
 
         Raises
         ------
         InputError
-            As :meth:`scenario`, and where the strategy cannot be placed, or has to be trained first.
+            As :meth:`scenario`; also if the strategy cannot be placed, or has to be trained first.
         """
         found = runner.prepare(self.scenario(changes), only=(label,))
         if found.strategies[label].needs_training:
-            raise InputError(f"strategy {label!r} has to be trained anew for it; train it (edgesim train)")
+            raise InputError(f"strategy {label!r} has to be trained for it first; train it (edgesim train)")
         return found
 
     def unplaced(self) -> Prepared:
-        """The world without any strategy, for what does not hang on one; nothing is planned.
+        """Prepare the scenario without any strategy, for results that depend on none; nothing is planned.
 
         Raises
         ------
@@ -109,13 +109,13 @@ class Original:
             there[graph["file"]] = hashlib.sha256(data).hexdigest()
         for name, digest in recorded.items():
             if there.get(name) != digest:
-                how = "is another file now" if name in there else "is not there"
+                how = "has changed" if name in there else "is missing"
                 raise TraceError(
                     f"{self.trace.path}: {name}, which its scenario names, {how} in {self.folder}; expected "
-                    "the file that was simulated: say where it is with --folder, or leave out --advice"
+                    "the file that was simulated: give its folder with --folder, or leave out --advice"
                 )
 
 
 def _quoted(text: str) -> str:
-    """As YAML takes it, whatever is in it."""
+    """Quote any text as a YAML string."""
     return "'" + text.replace("'", "''") + "'"

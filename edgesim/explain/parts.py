@@ -1,4 +1,4 @@
-"""The parts of a request's latency, and which of them a span stands for."""
+"""The parts of a request's latency, and the mapping from spans to parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 
 
 class Part(StrEnum):
-    """What a request's time went into, on the way that determined when its last token was delivered."""
+    """Parts of a request's latency along the critical path to the delivery of its last token."""
 
     COMPUTING = Activity.COMPUTING.value
     QUEUEING_FOR_COMPUTE = Activity.QUEUEING_FOR_COMPUTE.value
@@ -34,12 +34,12 @@ class Part(StrEnum):
     WAITING_FOR_MEMORY = Activity.WAITING_FOR_MEMORY.value
     CONTROL = "during control traffic"
     AFTER_LOSS = "waiting after a loss"
-    HELD_BACK = "before its first work"
+    BEFORE_WORK = "before its first work"
     UNEXPLAINED = "not explained"
 
     @property
     def rank(self) -> int:
-        """Its place among all parts, from 0."""
+        """Index of this part in the order of definition, from 0."""
         return list(Part).index(self)
 
 
@@ -51,30 +51,30 @@ WAITS = frozenset(
         Part.WAITING_FOR_MEMORY,
         Part.CONTROL,
         Part.AFTER_LOSS,
-        Part.HELD_BACK,
+        Part.BEFORE_WORK,
         Part.UNEXPLAINED,
     }
 )
-"""Parts in which nothing is done for the request. What the others take is the least latency: that on an idle
-network, where no pass shares its device and no message its band."""
+"""Parts in which nothing is done for the request. The sum of the other parts is the minimum latency: that on
+an idle network, where no pass shares its device and no message its band."""
 
 PASS_PARTS: Mapping[str, Part] = MappingProxyType(
     {column: Part(activity.value) for column, activity in activities.PASS_PARTS.items()}
 )
-"""Columns of a span that say what a member of a group did in a pass besides computing."""
+"""Part of each span column that records what a member of a group did in a pass besides computing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What spans of one sort stand for.
+    """The parts to which spans of one sort belong.
 
     Attributes
     ----------
     waits, works
-        The part of the time before they began, and of the time since.
+        The part of the time before the span started, and of the time after.
     precedence
-        Of several that end at one instant, the highest determines what came next: a delivery, then a pass,
-        then all others.
+        Of several spans that end at one instant, the one with the highest precedence is the predecessor on
+        the critical path: a delivery before a pass, a pass before all others.
     """
 
     waits: Part
@@ -87,7 +87,7 @@ _UNBATCHED = (None, FIFO, PROCESSOR_SHARING)
 
 
 def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
-    """What spans of a kind, over such a link or on a device that serves so, stand for."""
+    """Return the role of spans of a kind, given the kind of the link and the device's service discipline."""
     if kind == SpanKind.COMPUTE:
         waits = Part.QUEUEING_FOR_COMPUTE if serving in _UNBATCHED else Part.STAGING
         return Role(waits, Part.COMPUTING, 1)
@@ -103,21 +103,21 @@ def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
 
 
 def roles_of(spans: pd.DataFrame, serving: Mapping[str, str], known: dict[Role, int]) -> npt.NDArray[np.int8]:
-    """Number the roles of spans by their kinds, links and devices.
+    """Number the roles of spans, determined by their kinds, links and devices.
 
     Parameters
     ----------
     spans
-        With the columns ``kind``, ``link_kind`` and ``device``.
+        Table with the columns ``kind``, ``link_kind`` and ``device``.
     serving
-        How each device serves several requests.
+        Service discipline of each device.
     known
-        Roles numbered so far; new ones are added.
+        Roles numbered so far; new roles are added.
 
     Returns
     -------
     array
-        [n_spans], the number of each one's role.
+        Number of each span's role, [n_spans].
     """
     kinds, links, devices = (
         column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")

@@ -1,4 +1,4 @@
-"""Pieces of requests' lives: what each stretch of their critical paths was spent on."""
+"""Pieces of requests' lifetimes: the part to which each interval of a critical path belongs."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_FIRST, _AFTER = -1, -2  # in the place of a token: before a request's first work, after its last
+_FIRST, _AFTER = -1, -2  # in place of a token number: before a request's first work, after its last
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Stretches that cover requests' lives, in no particular order; [n_pieces] each.
+    """Intervals that cover the lifetimes of requests, in no particular order; [n_pieces] each.
 
     Attributes
     ----------
     owner
-        Which request, from 0.
+        Number of the request, from 0.
     part
-        On what it was spent: a :attr:`~edgesim.explain.parts.Part.rank`.
+        :attr:`~edgesim.explain.parts.Part.rank` of the part it belongs to.
     from_s
-        When it began; of what several parts of one span share, when that began.
+        Start. Parts that share the work of one span all have its start.
     seconds
-        How long it took.
+        Duration.
     span
-        The span, as a row of those given; :data:`~edgesim.explain.chain.NONE` where there is none.
+        Row of the span among those given; :data:`~edgesim.explain.chain.NONE` where there is none.
     """
 
     owner: IntArray
@@ -46,14 +46,14 @@ class Pieces:
     span: IntArray
 
     def totals_s(self, n_requests: int) -> FloatArray:
-        """By request and part; [n_requests, n_parts]."""
+        """Sum the seconds by request and part; [n_requests, n_parts]."""
         n_parts = len(Part)
         flat = np.bincount(self.owner * n_parts + self.part, self.seconds, n_requests * n_parts)
         return cast("FloatArray", flat.reshape(n_requests, n_parts).astype(np.float64))
 
 
 class _Draft:
-    """Pieces as they come."""
+    """Collects pieces, without those of zero length."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[npt.NDArray[np.generic], ...]] = []
@@ -72,16 +72,16 @@ class _Draft:
 def pieces(
     spans: Gathered, rows: slice, begun: int, life_s: tuple[FloatArray, FloatArray], *, retries: bool
 ) -> Pieces:
-    """Cut the lives of consecutive requests into pieces that add up to them.
+    """Divide the lifetimes of consecutive requests into pieces that sum to them.
 
     Parameters
     ----------
     rows
-        Their spans among all.
+        Rows of the requests' spans among all spans.
     begun
-        Number of the first of them.
+        Number of the first request.
     life_s
-        From when until when each is explained; [n_requests] each.
+        Start and end of the time to explain for each request; [n_requests] each.
     retries
         Whether lost requests are served again.
     """
@@ -98,7 +98,7 @@ def pieces(
     owner_on, started_on = owner[on], started[on]
     draft.add(owner_on, waits, asked[on], started_on - asked[on], on)
     work_s = ended[on] - started_on
-    # Radio hops: what their repetitions can have taken at most.
+    # Radio hops: upper bound on the time of retransmissions.
     share = np.where(works == Part.AIR.rank, 1.0 - 1.0 / np.maximum(spans.attempts[rows][on], 1), 0.0)
     repeated_s = work_s * share
     draft.add(owner_on, Part.RETRANSMITTING, started_on, repeated_s, on)
@@ -120,12 +120,12 @@ def _add_gaps(
     *,
     retries: bool,
 ) -> None:
-    """Add what no span covers: before each on a path, and after the last."""
+    """Add the time that no span covers: before each span on a path, and after the last."""
     of, from_s, until_s, token = _gaps(spans, rows, found, life_s, owner)
     gap_s = until_s - from_s
     is_first, is_lost = token == _FIRST, (token == 0) & retries
     control_s = np.where(is_first | is_lost, 0.0, covered_s(spans.control_s, from_s, until_s))
-    part = np.where(is_first, Part.HELD_BACK.rank, Part.UNEXPLAINED.rank)
+    part = np.where(is_first, Part.BEFORE_WORK.rank, Part.UNEXPLAINED.rank)
     part[is_lost] = Part.AFTER_LOSS.rank
     nothing = np.full(len(of), NONE)
     draft.add(of, part, from_s, gap_s - control_s, nothing)
@@ -135,11 +135,11 @@ def _add_gaps(
 def _gaps(
     spans: Gathered, rows: slice, found: Chains, life_s: tuple[FloatArray, FloatArray], owner: IntArray
 ) -> tuple[IntArray, FloatArray, FloatArray, IntArray]:
-    """What no span covers: owners, from and until when, and the token worked for after it."""
+    """Find the gaps that no span covers: their owners, starts and ends, and the token of the next span."""
     arrived_at_s, ended_at_s = life_s
-    ends = np.append(spans.ended_at_s[rows], 0.0)  # the last where there is no span
+    ends = np.append(spans.ended_at_s[rows], 0.0)  # NONE indexes the last, a placeholder
     on, is_first = found.spans, found.after == NONE
-    # A request without spans, or one that ended after the last of them, as by a failure.
+    # The gap at the end: of a request without spans, or one that ended after its last span, as by a failure.
     last_s = np.where(found.lasts == NONE, arrived_at_s, ends[found.lasts])
     everyone = np.arange(len(arrived_at_s))
     return (
@@ -151,11 +151,10 @@ def _gaps(
 
 
 def _pass_means_s(spans: Gathered, rows: slice, on: IntArray) -> list[FloatArray]:
-    """What members of groups did besides computing in the passes of spans on the path, on average; by column.
+    """Average, for passes on the path, the time their members did not compute; one array per column.
 
-    A member that computes all the time has no part, and belongs to the pass of those that wait for it: what
-    members of a pass have in common is their request, the instant at which they began and that at which
-    they ended.
+    Members of one pass are recognised by their common request, start and end. A member that computes all the
+    time has no such time of its own, but counts in the average of the pass.
     """
     first, last = np.searchsorted(spans.passes[0], [rows.start, rows.stop])
     if first == last:
@@ -181,12 +180,14 @@ def _pass_means_s(spans: Gathered, rows: slice, on: IntArray) -> list[FloatArray
 
 
 def covered_s(stretches_s: FloatArray, from_s: FloatArray, until_s: FloatArray) -> FloatArray:
-    """How long stretches that do not overlap cover each of some intervals; [n_intervals].
+    """Compute how much of each interval is covered by disjoint stretches, in seconds; [n_intervals].
 
     Parameters
     ----------
     stretches_s
-        Their beginnings and ends, in order, [2, n_stretches].
+        Starts and ends of the stretches, ascending, [2, n_stretches].
+    from_s, until_s
+        Starts and ends of the intervals.
     """
     if not stretches_s.shape[1]:
         return np.zeros(len(from_s))

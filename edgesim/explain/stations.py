@@ -1,4 +1,4 @@
-"""What bounds a strategy: the demands on its stations, the busiest of them, and the laws that follow."""
+"""Operational bounds of a strategy: the service demands of its stations, the bottleneck, and its law."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = ["request_id", "kind", "device", "peer", "link_kind", "via", "started
 
 @dataclass(frozen=True, slots=True)
 class StationLoad:
-    """A device's processor, its messaging, or one way of a link.
+    """Load of one station: a device's processor, its messaging, or one direction of a link.
 
     Attributes
     ----------
@@ -32,13 +32,12 @@ class StationLoad:
     work
         ``compute``, ``messages``, or the kind of the link.
     demand_s
-        Time for which an answered request occupies it, on average over all that are answered: visits times
-        service.
+        Service demand: mean time for which an answered request occupies the station, visits times service.
     utilisation
-        Share of the run's time for which it was occupied.
+        Fraction of the run's time for which it was occupied.
     shares
-        Whether it serves several at once (a batch, an equal share, a radio band): the demand is then its busy
-        time over the requests answered, and more requests at once may cost each of them less.
+        Whether it serves several requests at once (a batch, an equal share, a radio band): the demand is then
+        its busy time per answered request, and may decrease with more requests at once.
     """
 
     name: str
@@ -49,24 +48,24 @@ class StationLoad:
 
     @property
     def most_per_s(self) -> float:
-        """Most requests per second that it can carry at this demand."""
+        """Maximum requests per second that it can serve at this demand."""
         return 1.0 / self.demand_s if self.demand_s > 0.0 else float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Asymptotic bounds of a strategy as it placed the model (Denning and Buzen 1978, operational analysis).
+    """Asymptotic bounds of a strategy with its placement (Denning and Buzen 1978, operational analysis).
 
     Attributes
     ----------
     stations
-        All that were used, the largest demand first.
+        All stations that were used, the largest demand first.
     answered_per_s
         Requests answered per second of the run.
     offered_per_s
-        Requests that arrived per second of it.
+        Requests that arrived per second of the run.
     mean_s
-        Mean time to the last token of those answered.
+        Mean time to the last token of the answered requests.
     """
 
     stations: tuple[StationLoad, ...]
@@ -76,30 +75,31 @@ class Bounds:
 
     @property
     def bottleneck(self) -> StationLoad | None:
-        """The station that would be full first."""
+        """The station that saturates first."""
         return self.stations[0] if self.stations else None
 
     @property
     def most_per_s(self) -> float | None:
-        """Bottleneck law: X <= 1 / D_max; None where nothing was used, or it does not hold.
+        """Throughput bound by the bottleneck law, X <= 1 / D_max; None without stations, or if not valid.
 
-        It does not where the bottleneck serves several at once: a larger batch costs each of them less than
-        the busy time that was measured per request.
+        It is not valid if the bottleneck serves several requests at once: in a larger batch, a request takes
+        less than the busy time measured per request.
         """
         found = self.bottleneck
         return None if found is None or found.shares else found.most_per_s
 
 
 def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:
-    """Read the demands of a strategy from its spans, over some replications together.
+    """Compute the service demands of a strategy from its spans, pooled over some replications.
 
-    A link's hop occupies it for its time less the link's latency. Of a radio link that is the time for which
-    anything was sent over it; that a cell's links share one band is not in the trace.
+    A hop occupies its link for the duration of the hop minus the link's latency. For a radio link that is the
+    time during which anything was sent over it; the trace does not record that the links of a cell share one
+    band.
 
     Raises
     ------
     TraceError
-        If a run has kept no spans, or none answered a request.
+        If the trace contains no spans of a run, or no run answered a request.
     """
     links = cast("dict[str, dict[str, Any]]", trace.run.get("links") or {})
     names: dict[tuple[str, str], int] = {}
@@ -110,8 +110,8 @@ def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:
     for replication in replications:
         if not trace.has_spans(strategy, replication):
             raise TraceError(
-                f"{trace.path}: no spans of {strategy}, replication {replication}; expected those that say "
-                "what was busy: run the scenario again, keeping spans"
+                f"{trace.path}: no spans of {strategy}, replication {replication}; expected them, to compute "
+                "the load of its stations: run the scenario again, keeping spans"
             )
         requests, devices = trace.requests(strategy, replication), trace.devices(strategy, replication)
         answered = requests[(requests["outcome"] == "completed").to_numpy()]
@@ -133,13 +133,13 @@ def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:
             shares[name, work] = not alone
         for name, measured_s in zip(devices["device"].astype(str), devices["busy_s"], strict=True):
             if (name, "compute") in names and name not in one_by_one:
-                # Spans overlap there; what is measured is the union of all.
+                # Spans overlap on this device; busy_s is measured as their union.
                 place_of = names[name, "compute"]
                 share = owned_s[place_of] / busy_s[place_of] if busy_s[place_of] else 1.0
                 busy_s[place_of], owned_s[place_of] = float(measured_s), float(measured_s) * share
     if not n_answered:
         raise TraceError(
-            f"{trace.path}: {strategy} has answered no request; expected one at least, to say what bounds it"
+            f"{trace.path}: {strategy} has answered no request; expected at least one, to compute its bounds"
         )
     stations = [
         StationLoad(
@@ -161,7 +161,7 @@ def _occupied(
     on_compute: set[str],
     names: dict[tuple[str, str], int],
 ) -> tuple[npt.NDArray[np.int64], FloatArray, npt.NDArray[np.int64]]:
-    """Which station each span occupied, how long, and for which request (-1: none); new ones are added."""
+    """Return each span's station, seconds there and request (-1: none); add new stations to `names`."""
     wanted = [*HOPS, SpanKind.COMPUTE, SpanKind.ENDPOINT]
     is_wanted = spans["kind"].isin(wanted).to_numpy() & spans["ended_at_s"].notna().to_numpy()
     spans = spans[is_wanted]
@@ -173,7 +173,7 @@ def _occupied(
     codes = np.zeros(len(spans), dtype=np.int64)
     for numbers, names_of in zip(columns, categories, strict=True):
         codes = codes * len(names_of) + numbers + 1
-    # The ends of a link say which way it is; its name finds its latency.
+    # The ends of a hop give the direction; the link's name gives its latency.
     unique, firsts, inverse = np.unique(codes, return_index=True, return_inverse=True)
     place, latency_s = np.zeros(len(unique), dtype=np.int64), np.zeros(len(unique))
     for number, row in enumerate(firsts.tolist()):
@@ -194,7 +194,7 @@ def _occupied(
 
 
 def _latency_s(link: dict[str, Any] | None, sender: str) -> float:
-    """Latency of a link in the direction of a sender; 0 of a link that run.json does not know."""
+    """Latency of a link in the direction from a sender; 0 for a link that run.json does not list."""
     if link is None:
         return 0.0
     down = link.get("down")

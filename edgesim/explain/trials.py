@@ -1,4 +1,4 @@
-"""Runs that are made to compare: one number of a strategy in one replication, nothing written."""
+"""Runs for comparison: the delays of a strategy in one replication; no trace is written."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ __all__ = ["Delays", "Trials", "paired_delays_s"]
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """What one run says of the requests that count.
+    """Sums over the counted requests of one run.
 
     Attributes
     ----------
     n, n_unanswered
-        How many there are, and of how many there is no last token: they failed, or were cut off.
+        Number of requests, and of those without a last token because they failed or were cut off.
     answered_s
-        Time from arrival to the last token of all others, together.
+        Sum of the times from arrival to the last token, over the answered requests.
     unanswered_from_s
-        When the unanswered arrived, together.
+        Sum of the arrival instants of the unanswered requests.
     ends_at_s
-        With a horizon, the instant at which any run ends at the latest; without, the end of this one.
+        With a horizon, the latest instant at which any run can end; without, the end of this run.
     """
 
     n: int
@@ -42,7 +42,7 @@ class Delays:
 
     @classmethod
     def of(cls, requests: pd.DataFrame, warmup_s: float, horizon_s: float | None, ends_at_s: float) -> Delays:
-        """Read them from a run's table of requests."""
+        """Compute the sums from a run's table of requests."""
         arrived_at_s = requests["arrived_at_s"].to_numpy(np.float64)
         is_counted = counted(arrived_at_s, warmup_s, horizon_s)
         completed = (requests["outcome"] == "completed").to_numpy(np.bool_)
@@ -57,10 +57,10 @@ class Delays:
         )
 
     def mean_s(self, until_s: float) -> float:
-        """Mean time from arrival to the last token.
+        """Mean time from arrival to the last token; unanswered requests count with the time to `until_s`.
 
-        What is unanswered counts with the time to an instant, which has to be the same in runs that are
-        compared: what fails sooner, or ends a run sooner, is no faster.
+        Use the same instant for runs that are compared: otherwise requests that fail sooner, or a run that
+        ends sooner, would seem faster.
         """
         unanswered_s = self.n_unanswered * until_s - self.unanswered_from_s
         return (self.answered_s + unanswered_s) / self.n if self.n else 0.0
@@ -68,28 +68,28 @@ class Delays:
 
 @dataclass
 class Trials:
-    """A strategy of a trace's scenario under one set of changes, run as often as is asked.
+    """A strategy of a trace's scenario with one set of changes, run on request, replication by replication.
 
-    The same replication meets the same requests and channels whatever the changes are: differences are taken
-    within replications (common random numbers).
+    A replication has the same requests and channels under any changes, so differences are taken within
+    replications (common random numbers).
 
     Parameters
     ----------
     original
         The scenario.
     label
-        The strategy's.
+        Label of the strategy.
     sets
         The changes.
     n_replications
-        How many there may be: replications are numbered from 0 to one less.
+        Maximum number of replications, which are numbered from 0.
 
     Attributes
     ----------
     runs
-        What came out, by replication.
+        Delays, by replication.
     refused
-        Why it cannot run; None if it can.
+        Why the scenario with these changes cannot run; None if it can.
     """
 
     original: Original
@@ -101,7 +101,7 @@ class Trials:
     _prepared: Prepared | None = None
 
     def run(self, replication: int) -> Delays | None:
-        """What came out of a replication, run if it has not been; None if it cannot run."""
+        """Return the delays of a replication, running it the first time; None if it cannot run."""
         if replication in self.runs:
             return self.runs[replication]
         if self.refused is not None:
@@ -117,14 +117,17 @@ class Trials:
         return self.runs[replication]
 
     def forget(self) -> None:
-        """Let go of its world; it is made anew where it runs again."""
+        """Free the prepared study; the next run prepares it again."""
         self._prepared = None
 
 
 def paired_delays_s(
     one: Trials, other: Trials, replications: Iterable[int]
 ) -> tuple[list[float], list[float]]:
-    """Mean delays of two trials in the same replications, the unanswered of both up to the same instant."""
+    """Return the mean delays of two trials in the same replications.
+
+    In each replication, the unanswered requests of both count up to the same instant.
+    """
     found: tuple[list[float], list[float]] = ([], [])
     for replication in replications:
         both = one.runs[replication], other.runs[replication]

@@ -1,4 +1,4 @@
-"""What people read: the terminal's table, and the same numbers for programs."""
+"""Reports of results: tables for the terminal, JSON, figures, pages, and exports for other programs."""
 
 from __future__ import annotations
 

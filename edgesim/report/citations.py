@@ -1,7 +1,7 @@
-"""What a scenario draws on, as BibTeX: edgesim, its strategies, model, device kinds, radios, compute times.
+"""Publications to cite for a scenario, as BibTeX: edgesim, strategies, model, device kinds, radios, times.
 
-The entries are in ``data/references.bib``; ``data/citations.yaml`` says which strategy draws on which, and by
-which words the sources of the catalogue's figures name them.
+The entries are in ``data/references.bib``. ``data/citations.yaml`` maps strategies to entries, and patterns
+in the sources of the catalogue's figures to entries.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ _ENTRY = re.compile(r"^@(?P<type>\w+)\{(?P<key>[^,\s]+),$.*?^\}$", re.MULTILINE 
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """What a scenario draws on.
+    """The publications on which a scenario is based.
 
     Attributes
     ----------
     reasons
-        What draws on it, by the key of the BibTeX entry: ``strategy pipeline-latency``, ``radio nr-n78``.
+        By key of the BibTeX entry, the parts of the scenario based on it: ``strategy pipeline-latency``,
+        ``radio nr-n78``.
     unsourced
-        Parts of the scenario for which no publication is known, each with why.
+        Parts of the scenario without a known publication, each with the reason.
     """
 
     reasons: Mapping[str, tuple[str, ...]]
@@ -53,17 +54,17 @@ def references() -> Mapping[str, str]:
 
 @cache
 def rules() -> Mapping[str, Any]:
-    """Return which part of a scenario draws on which entries."""
+    """Return the rules that map parts of a scenario to BibTeX keys."""
     text = files("edgesim").joinpath("data/citations.yaml").read_text(encoding="utf-8")
     stated: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
     return stated
 
 
 def citations(scenario: Scenario) -> Cited:
-    """Find what a scenario draws on.
+    """Find the publications on which a scenario is based.
 
-    A figure of the catalogue cites what its source names; strategies of plug-ins, models from folders and
-    estimated figures have no publication here, and are named as such.
+    A figure of the catalogue cites the publications named in its source. Strategies of plug-ins, models from
+    folders and estimated figures have no publication here and are listed as unsourced.
     """
     found: dict[str, list[str]] = {"edgesim": ["the simulator"]}
     unsourced: list[str] = []
@@ -79,14 +80,14 @@ def citations(scenario: Scenario) -> Cited:
 
 
 def bibtex(cited: Cited) -> str:
-    """Write the entries, each below what draws on it; what has none comes last, as comments."""
+    """Write the entries, each below the parts based on it; then the unsourced parts, as comments."""
     parts = [f"% {', '.join(reasons)}\n{references()[key]}\n" for key, reasons in cited.reasons.items()]
     parts += [f"% no publication: {line}\n" for line in cited.unsourced]
     return "\n".join(parts)
 
 
 def keys_in(sources: Iterable[str]) -> tuple[str, ...]:
-    """Find the entries that texts such as ``TR 38.901 table 7.2-1: UMi`` name, in the order of the file."""
+    """Find the keys of the entries named in texts such as ``TR 38.901 table 7.2-1: UMi``, in file order."""
     texts = list(sources)
     return tuple(
         dict.fromkeys(
@@ -106,18 +107,18 @@ def sources_of(section: BaseModel) -> Iterator[str]:
 
 
 def _parts(scenario: Scenario) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Yield each part of a scenario with the keys of what it draws on, and why there may be none."""
+    """Yield each part of a scenario, the keys of its publications, and the reason if there are none."""
     for entry, (label, strategy) in zip(scenario.strategies, contenders(scenario).items(), strict=True):
         yield f"strategy {label}", _of_strategy(entry.use, strategy), _why_not(entry.use, strategy)
     name = scenario.model.architecture
     if name in models():
         yield f"model {name}", keys_in([models()[name].source]), models()[name].source
     else:
-        yield f"model {name}", (), "not of the catalogue; cite its authors"
+        yield f"model {name}", (), "not in the catalogue; cite its authors"
     for kind_name, kind in kinds_used(scenario).items():
         sources = tuple(dict.fromkeys(" ".join(text.split()) for text in sources_of(kind) if text.strip()))
         if not {kind_name, kind_name.rpartition(" (")[0]}.isdisjoint(scenario.kinds):
-            why = f"of this scenario; its sources: {'; '.join(sources) or 'none is given'}"
+            why = f"defined in this scenario; its sources: {'; '.join(sources) or 'none given'}"
         else:
             why = "its figures are estimates (edgesim list devices)"
         yield f"device {kind_name}", keys_in(sources), why

@@ -1,4 +1,4 @@
-"""Columns that give way: a table takes the width at hand by leaving out what matters least."""
+"""Tables that fit the available width by leaving out the least important columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Column", "fitting", "table_of"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column with all its cells. Rank 0 is never left out; the highest goes first."""
+    """A column with all its cells. The highest rank is dropped first; rank 0 is never dropped."""
 
     head: str
     cells: tuple[Text, ...]
@@ -25,7 +25,7 @@ class Column:
 
 
 def fitting(columns: Sequence[Column], console: Console, options: ConsoleOptions) -> list[Column]:
-    """Leave out columns until the rest is no wider than there is room."""
+    """Drop columns, the highest rank first, until the table fits the available width."""
     shown = list(columns)
     unlimited = options.update(width=10_000)
     while Measurement.get(console, unlimited, table_of(shown)).maximum > options.max_width:
@@ -37,7 +37,7 @@ def fitting(columns: Sequence[Column], console: Console, options: ConsoleOptions
 
 
 def table_of(columns: Sequence[Column]) -> Table:
-    """Make the table."""
+    """Create a rich table from columns."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="")
     for column in columns:
         justify = "left" if column.justify_left else "right"

@@ -1,4 +1,4 @@
-"""From a trace folder to the comparison that is reported: nothing but the trace is read."""
+"""Comparison of the strategies of a trace, computed from the trace alone."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ __all__ = ["about", "comparison", "summaries"]
 
 
 def comparison(trace: Trace) -> Comparison:
-    """Compare all strategies of a trace over the replications that are whole.
+    """Compare all strategies of a trace over its complete replications.
 
     Raises
     ------
     TraceError
-        If no replication is whole.
+        If no replication is complete.
     """
     pairs: list[Pairs] = []
     return compare(summaries(trace, pairs), pairs)
 
 
 def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
-    """Summarise each strategy in each replication that is whole, strategy by strategy.
+    """Summarise each strategy in each complete replication, sorted by strategy.
 
     Parameters
     ----------
     pairs
-        Gets each strategy's requests against those of the first, a replication at a time, where it is given.
+        List to which the pairing of each strategy's requests with those of the first strategy is appended,
+        one entry per strategy and replication; None: no pairing.
 
     Raises
     ------
     TraceError
-        If no replication is whole.
+        If no replication is complete.
     """
     trace.sound()
     facts, horizon_s = about(trace), cast("float | None", trace.run["horizon_s"])
@@ -74,14 +75,14 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
                 pairs.append(pair(strategy, lives, trace.strategies[0], first, replication=replication))
     if not any(found.values()):
         raise TraceError(
-            f"{trace.path}: {trace.incomplete or 'no replication of any strategy is whole'}, so there is "
+            f"{trace.path}: {trace.incomplete or 'no replication of any strategy is complete'}, so there is "
             "nothing to compare; run the scenario again"
         )
     return [summary for runs in found.values() for summary in runs]
 
 
 def about(trace: Trace) -> About:
-    """Gather what was simulated, as the trace records it."""
+    """Read the facts about the simulation that the trace records."""
     run = cast("dict[str, Any]", trace.run)
     asked = _objectives(trace, run["objectives"])
     return About(
@@ -99,7 +100,7 @@ def about(trace: Trace) -> About:
 
 
 def _answers(stated: dict[str, Any] | None) -> str | None:
-    """Name the model that answers were measured on, and the text; both where exits come from elsewhere."""
+    """Name the model and text on which answers were measured; both sources if exits and table differ."""
     if stated is None:
         return None
     table, exits = ((part := stated.get(name)) and _measured_on(part) for name in ("table", "exits"))
@@ -109,7 +110,7 @@ def _answers(stated: dict[str, Any] | None) -> str | None:
 
 
 def _measured_on(provenance: dict[str, Any]) -> str:
-    """Name a measured model with its text, or the file that a user brought."""
+    """Name a measured model with its text, or the file supplied by the user."""
     if "model" not in provenance:
         file = _plain(provenance.get("source", provenance.get("file", "a file")))
         return f"{file} (perplexity relative to none lost)" if provenance.get("is_relative") else file
@@ -118,7 +119,7 @@ def _measured_on(provenance: dict[str, Any]) -> str:
 
 
 def _plain(text: object) -> str:
-    """What a stranger's file says, without what a terminal would obey."""
+    """Replace control characters in text of untrusted files, which a terminal would interpret."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 

@@ -1,4 +1,4 @@
-"""The comparison as JSON, with everything at full precision."""
+"""The comparison as JSON, in full precision."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 def as_json(comparison: Comparison, about: About | None = None) -> dict[str, Json]:
-    """Return everything at full precision; null wherever a number is undefined or unknown, never NaN.
+    """Return the comparison in full precision; undefined or unknown numbers are null, never NaN.
 
-    A metric that requests without a known end leave unknown has ``mean: null`` and what it is at least
-    (``at_least``). ``differences`` are of the replications' metrics, ``same_requests`` request by request.
+    A metric that is unknown because some requests have no known end has ``mean: null`` and a lower bound
+    (``at_least``). ``differences`` compare the metrics of replications, ``same_requests`` single requests.
     """
     return {
         "about": None if about is None else _about_json(about),

@@ -1,4 +1,4 @@
-"""A run for other programs: files in their formats."""
+"""Export of a run to the file formats of other programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgesim.trace.reader import Trace
 
 __all__ = ["EXPORTS", "Export", "write_perfetto"]
 
-_LEVEL = 3  # of gzip: a fifth larger than the default's, in half the time
+_LEVEL = 3  # gzip level: files a fifth larger than at the default level, in half the time
 
 
 _WRITERS: Mapping[str, type[TimelineWriter]] = MappingProxyType(
@@ -27,25 +27,25 @@ _WRITERS: Mapping[str, type[TimelineWriter]] = MappingProxyType(
 
 
 def write_perfetto(trace: Trace, strategy: str, replication: int, file: Path) -> None:
-    """Write one run as Perfetto opens it (https://ui.perfetto.dev), in the format that the name says.
+    """Write one run as a file for Perfetto (https://ui.perfetto.dev); the suffix determines the format.
 
     Parameters
     ----------
     file
         ``.pftrace`` (also ``.perfetto-trace``, ``.pb``): Perfetto's own packets. ``.json``: Chrome's trace
-        events. ``.gz`` behind either: compressed.
+        events. A further ``.gz``: compressed.
 
     Raises
     ------
     InputError
-        If its name says no format, it cannot be written, or the run is not in the trace.
+        If the suffix is unknown, the file cannot be written, or the run is not in the trace.
     """
     name = file.name.lower()
     is_packed = name.endswith(".gz")
     suffix = Path(name.removesuffix(".gz")).suffix
     if suffix not in _WRITERS:
         raise InputError(
-            f"--perfetto: expected a name that ends in .pftrace or .json, or one of these with .gz behind, "
+            f"--perfetto: expected a name that ends in .pftrace or .json, optionally followed by .gz, "
             f"got {file}"
         )
     timeline = Timeline(trace, strategy, replication)
@@ -61,15 +61,15 @@ def write_perfetto(trace: Trace, strategy: str, replication: int, file: Path) ->
 
 
 Export = Callable[[Trace, str, int, Path], None]
-"""Writes one strategy's one replication into a file."""
+"""Function that writes one replication of one strategy to a file."""
 
 EXPORTS: Mapping[str, Export] = MappingProxyType({"perfetto": write_perfetto})
-"""Formats by the name of the command's option."""
+"""Export functions by the name of the command's option."""
 
 
 @contextmanager
 def _whole(file: Path) -> Iterator[BinaryIO]:
-    """A file that is there when it is whole, and not before."""
+    """Open a temporary file, and rename it to `file` once it is complete."""
     temporary = file.with_name(f".{file.name}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

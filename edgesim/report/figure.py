@@ -1,4 +1,4 @@
-"""Figures into files, with matplotlib where it is installed."""
+"""Create and save figures with matplotlib, if it is installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["new_figure", "save_figure"]
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, which draws into a file whatever screen there is.
+    """Create an empty figure, sized in inches, with a backend that needs no display.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, file: Path, *, dpi: int) -> None:
-    """Write a figure; InputError if the file cannot be written."""
+    """Write a figure to a file; raise InputError if the file cannot be written."""
     try:
         figure.savefig(file, dpi=dpi)
     except (OSError, ValueError) as error:

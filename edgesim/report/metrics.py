@@ -1,4 +1,4 @@
-"""Every metric of every strategy, for study: what the ten-second table leaves out."""
+"""Table of all metrics of all strategies, including those that the comparison table leaves out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["MetricsTable"]
 
 @dataclass(frozen=True, slots=True)
 class MetricsTable:
-    """A rich renderable: one row per metric, one column per strategy, each with its interval."""
+    """A rich renderable: one row per metric, one column per strategy; means with intervals."""
 
     comparison: Comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render the rows that are defined for any strategy."""
+        """Render the metrics that are defined for at least one strategy."""
         rows = self.comparison.rows
         table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         table.add_column("mean over replications")
@@ -50,7 +50,7 @@ class MetricsTable:
             table.add_row(f"utilisation of {group}", *cells)
         yield table
         if any(row.is_rate_set_by_arrivals for row in rows):
-            yield Text(f"{BY_ARRIVALS} set by the arrivals: all that is asked is answered.", style="dim")
+            yield Text(f"{BY_ARRIVALS} set by the arrivals: all requests are answered.", style="dim")
 
 
 def _rate(row: Row, name: str) -> Text:

@@ -1,4 +1,4 @@
-"""What has to be said around a comparison: the line above it, and the definitions below."""
+"""Text around the comparison table: the headline above it, and the definitions below."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["CUT_OFF", "GROWING", "MUCH_CUT_OFF", "About", "definitions", "headli
 GROWING = "↑"
 CUT_OFF = "!"
 MUCH_CUT_OFF = 0.01
-"""Share of requests in flight at the end from which on a row is marked."""
+"""Share of requests in flight at the end above which a row is marked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What was simulated, for the line above the table."""
+    """Facts about the simulation, for the headline above the table."""
 
     scenario: str
     model: str
@@ -32,19 +32,19 @@ class About:
     is_closed: bool = False
     """Whether requests wait for answers, so that arrivals depend on the strategy."""
     answers: str | None = None
-    """On which model and text answers were measured; None if they were not."""
+    """Model and text on which answers were measured; None if they were not."""
     incomplete: str | None = None
-    """What is missing of a run that did not come to its end; None if nothing is."""
+    """Describes what is missing of a run that did not finish; None if it finished."""
 
 
 def shared_origins(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return what all rows' compute times come from, if that is the same for all."""
+    """Return the origins of the compute times if they are the same for all rows; else nothing."""
     different = {row.origins for row in rows}
     return next(iter(different)) if len(different) == 1 else ()
 
 
 def headline(comparison: Comparison, about: About) -> str:
-    """Name the scenario, its size and where the times come from."""
+    """Write the headline: the scenario, its size, and the origin of its compute times and answers."""
     counts = sorted({len(row.replications) for row in comparison.rows})
     replications = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
     parts = [
@@ -62,7 +62,7 @@ def headline(comparison: Comparison, about: About) -> str:
 
 
 def definitions(comparison: Comparison, about: About, shown: Sequence[Column], n_left_out: int) -> str:
-    """Say what the columns shown mean, and whatever a reader of this comparison has to know."""
+    """Define the columns shown, and list the caveats of this comparison."""
     return (
         "; ".join(
             [
@@ -105,15 +105,15 @@ def _warnings(rows: Sequence[Row], about: About) -> list[str]:
         notes.append(f"{CUT_OFF} more than {MUCH_CUT_OFF:.0%} cut off")
     if any(row.bounds for row in rows):
         notes.append(
-            ">: at least, for failed requests are never answered, and those cut off take longer than was "
-            "seen (percentiles: Kaplan-Meier); then no mean is known, and Δ is a bound"
+            ">: at least, since failed requests are never answered, and those cut off take longer than "
+            "observed (percentiles: Kaplan-Meier); the mean is then unknown, and Δ is a bound"
         )
     if any(row.outcomes.censored for row in rows):
         notes.append("cut off: in flight at the end")
     if stuck := [f"{row.n_stuck} under {row.strategy}" for row in rows if row.n_stuck]:
-        notes.append(f"of these stuck, for nothing was left to happen (a deadlock): {', '.join(stuck)}")
+        notes.append(f"of these stuck, since no event was left (a deadlock): {', '.join(stuck)}")
     if about.is_closed and len(rows) > 1:
-        notes.append("users wait for answers, so a faster strategy is asked sooner")
+        notes.append("users wait for answers, so a faster strategy receives requests sooner")
     return notes
 
 
@@ -124,25 +124,25 @@ def _columns(rows: Sequence[Row], about: About, heads: Set[str]) -> list[str]:
         for row in rows
         if row.is_rate_set_by_arrivals and any(row.estimates[name] for name in SET_BY_ARRIVALS)
     ]:
-        is_all = len(by_arrivals) == len(rows)  # then their columns are gone, and the mark with them
+        is_all = len(by_arrivals) == len(rows)  # then their columns are left out, and so is the mark
         mark, which = ("", "") if is_all else (f"{BY_ARRIVALS} ", f" ({', '.join(by_arrivals)})")
         notes.append(
-            f"{mark}all that is asked is answered{which}: rates and J/token with idling are the arrivals', "
+            f"{mark}all requests are answered{which}: rates and J/token with idling are set by the arrivals, "
             "and not shown"
         )
     if batches := [row.strategy for row in rows if row.is_batch]:
         which = "" if len(batches) == len(rows) else f" ({', '.join(batches)})"
-        notes.append(f"requests come (nearly) all at once{which}: rates until the last of them has ended")
+        notes.append(f"requests arrive (nearly) all at once{which}: rates until the last of them has ended")
     judged = [head for head in ("good", "met") if head in heads]
     if judged and (asked := _asked(about.objectives)):
         notes.append(f"{', '.join(judged)}: {asked}{', of all requests' if 'met' in judged else ''}")
     if about.answers:
         notes.append(
-            f"perplexity, right: tokens as {about.answers} answered them, times those of {about.model}"
+            f"perplexity, right: of answers by {about.answers}; all times are those of {about.model}"
         )
     if beyond := [f"{row.n_beyond} under {row.strategy}" for row in rows if row.n_beyond]:
         notes.append(
-            f"answers that met worse than was measured, and count as the worst measured: {', '.join(beyond)}"
+            f"answers with impairments beyond those measured, counted as the worst: {', '.join(beyond)}"
         )
     return notes
 

@@ -1,4 +1,4 @@
-"""How numbers of a comparison are written: three figures, intervals beside means, bounds with a sign."""
+"""Formatting of numbers: three significant figures, means with intervals, bounds with a sign."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ UNDEFINED = "-"
 AT_LEAST, AT_MOST = "> ", "< "
 BY_ARRIVALS = "‡"
 SET_BY_ARRIVALS = ("output_tokens_per_s", "requests_per_s", "goodput_per_s", "total_j_per_token")
-"""What the arrivals set, and not the strategy, wherever it answers all that is asked."""
+"""Metrics that the arrivals determine, not the strategy, if the strategy answers all requests."""
 
 
 def time_unit(rows: Sequence[Row], *names: str) -> tuple[float, str]:
-    """Choose one unit for a whole column, so that rows compare at a glance: that of its largest number."""
+    """Choose one unit of time for a whole column, that of its largest value: its scale in s, and its name."""
     found = [estimate.mean for row in rows for name in names if (estimate := row.estimates[name]) is not None]
     found += [row.bounds[name] for row in rows for name in names if name in row.bounds]
     largest_s = max(found, default=1.0)
@@ -47,7 +47,7 @@ def time_unit(rows: Sequence[Row], *names: str) -> tuple[float, str]:
 
 
 def duration(length_s: float) -> str:
-    """Write a length of time in the unit that suits it."""
+    """Format a duration in min, s, ms or µs, depending on its size."""
     if length_s >= 60 and length_s % 60 == 0:
         return f"{length_s / 60:g} min"
     scale, unit = next((entry for entry in TIME_UNITS if length_s >= entry[0]), TIME_UNITS[-1])
@@ -55,19 +55,19 @@ def duration(length_s: float) -> str:
 
 
 def number(value: float) -> str:
-    """Write a value with three significant figures."""
+    """Format a value with three significant figures."""
     return f"{value:,.{_decimals(value)}f}"
 
 
 def _decimals(value: float, n_figures: int = 3) -> int:
-    """Digits after the point that give so many significant ones, from 0 to 4."""
+    """Number of decimals (0 to 4) that gives `n_figures` significant figures."""
     if value == 0 or not math.isfinite(value):
         return 0
     return min(4, max(0, n_figures - 1 - math.floor(math.log10(abs(value)))))
 
 
 def is_partial(row: Row, estimate: Estimate | None) -> bool:
-    """Whether some of the row's replications lack the metric."""
+    """Whether the metric is undefined in some of the row's replications."""
     return estimate is not None and estimate.n < len(row.replications)
 
 
@@ -76,13 +76,13 @@ def _mark(row: Row, estimate: Estimate) -> str:
 
 
 def bound_text(row: Row, name: str, scale: float = 1.0) -> str:
-    """Write what a row's unknown metric is at least; a dash where that says nothing."""
+    """Format the lower bound of an unknown metric; a dash if there is no bound, or it is 0."""
     at_least = row.bounds.get(name)
     return f"{AT_LEAST}{number(at_least / scale)}" if at_least else UNDEFINED
 
 
 def mean_text(row: Row, name: str, scale: float = 1.0) -> str:
-    """Write a row's mean alone."""
+    """Format a row's mean without its interval."""
     estimate = row.estimates[name]
     if row.is_rate_set_by_arrivals and name in SET_BY_ARRIVALS and estimate is not None:
         return BY_ARRIVALS
@@ -92,7 +92,7 @@ def mean_text(row: Row, name: str, scale: float = 1.0) -> str:
 
 
 def pair_text(row: Row, first: str, second: str, scale: float = 1.0) -> str:
-    """Write two means of a row as one cell; a mark that both have is written once."""
+    """Format two means of a row as one cell; a mark common to both is written once."""
     one, two = mean_text(row, first, scale), mean_text(row, second, scale)
     if one == two == UNDEFINED:
         return UNDEFINED
@@ -100,7 +100,7 @@ def pair_text(row: Row, first: str, second: str, scale: float = 1.0) -> str:
 
 
 def estimate_text(row: Row, name: str, scale: float = 1.0, *, estimate: Estimate | None = None) -> Text:
-    """Write a row's estimate with its interval; † where some replications lack it, > where it is a bound."""
+    """Format an estimate with its interval; † if some replications lack it, > before a lower bound."""
     found = estimate if estimate is not None else row.estimates.get(name)
     if found is None:
         return Text(bound_text(row, name, scale))
@@ -110,16 +110,16 @@ def estimate_text(row: Row, name: str, scale: float = 1.0, *, estimate: Estimate
         low, high = (end / scale for end in found.interval)
         n_decimals = _decimals(mean)
         if found.mean in (0, 1) and found.mean in found.interval:
-            # A share that is none or all in every replication: the other end shows how sure that is.
+            # A share of 0 or 1 in every replication: the other end of the interval must stay distinguishable.
             n_decimals = max(n_decimals, _decimals(high - low, n_figures=2))
         text = f"{mean:,.{n_decimals}f} [{low:,.{n_decimals}f}, {high:,.{n_decimals}f}]"
     return Text(text + _mark(row, found))
 
 
 def change_text(difference: Difference | None, *, is_verdict: bool = True, unit: str = "") -> Text:
-    """Write a change in percent with its interval, and a star where that leaves out no change.
+    """Format a change in percent with its interval, and a star if the interval excludes zero.
 
-    Where there is no ratio the difference itself is written, in the metric's unit.
+    If there is no ratio, the difference itself is written, in the metric's unit.
     """
     if difference is None:
         return Text(UNDEFINED, style="dim")
@@ -140,12 +140,12 @@ def change_text(difference: Difference | None, *, is_verdict: bool = True, unit:
 
 
 def limit_text(limit: RatioLimit) -> Text:
-    """Write what a change in percent is at most, or at least; it has no interval, and no star."""
+    """Format an upper or lower bound of a change in percent; it has no interval and no star."""
     return Text(f"{AT_LEAST if limit.is_least else AT_MOST}{_signed(100 * (limit.ratio - 1))}")
 
 
 def _signed(value: float) -> str:
-    """Write a change; of one close to -100 % as many decimals as distinguish it from that."""
+    """Format a change with its sign; near -100 %, with enough decimals to distinguish it from -100 %."""
     if value < -99.5:
         return f"{value:+.{min(6, max(1, 1 - math.floor(math.log10(100 + value))) if value > -100 else 1)}f}"
     if abs(value) >= 1e6:
@@ -154,7 +154,7 @@ def _signed(value: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """Write a share in percent; never 0 or 100 for what is not quite none or all."""
+    """Format a share in percent; 0 and 100 are written only if they are exact."""
     percent = 100 * share
     if 99.5 <= percent < 100:
         return ">99"

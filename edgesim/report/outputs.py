@@ -1,4 +1,4 @@
-"""Where results are written: names are checked before any work is done."""
+"""Checks of output file names, made before any work is done."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ def check_output(file: Path, option: str, *, replace: bool = True) -> None:
     Parameters
     ----------
     option
-        Where the name was given, for the message.
+        The option that gave the name, for the error message.
     replace
-        Whether one that is there may be overwritten.
+        Whether an existing file may be overwritten.
 
     Raises
     ------
     InputError
-        If a folder has that name, a file has it that is not to be replaced, or the system takes no such
-        name, as one that is too long.
+        If the name is that of a folder or of an existing file that must not be replaced, or the system does
+        not accept the name, for example because it is too long.
     """
     try:
         file.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        return  # a part of the path that is a file is found when the folders are made
+        return  # a file in place of a parent folder is detected when the folders are created
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{option}: {file} cannot be written ({reason}); name another file") from None
     if file.is_dir():
         raise InputError(f"{option}: {file} is a folder; name a file in it")
     if not replace:
-        raise InputError(f"{option}: {file} is there already; name another file, or say --replace")
+        raise InputError(f"{option}: {file} exists already; name another file, or add --replace")

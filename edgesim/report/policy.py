@@ -1,4 +1,4 @@
-"""What is to be known of a trained policy: what it is of, what it sees and does, how it came about."""
+"""Reports of a trained policy: its scenario, observations, actions, training and gain."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["PolicyReport", "policy_as_json", "policy_row"]
 
 
 class PolicyReport:
-    """A table of two columns; a file's texts are shown as they stand, without control characters."""
+    """A rich renderable: a table of names and values; control characters in a file's texts are replaced."""
 
     def __init__(self, policy: Policy, title: str) -> None:
         self._policy, self._title = policy, title
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay it out."""
+        """Render the title and the table."""
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -32,7 +32,7 @@ class PolicyReport:
 
 
 def policy_as_json(policy: Policy) -> Mapping[str, Any]:
-    """All of the record, what is seen with its ranges, and the network's form."""
+    """Return the policy's record, its observations with their ranges, and the layout of its network."""
     encoding = policy.encoding
     return {
         **vars(policy.record),
@@ -50,7 +50,7 @@ def policy_as_json(policy: Policy) -> Mapping[str, Any]:
 
 
 def policy_row(policy: Policy) -> tuple[str, ...]:
-    """Of what, how, what it sees and does, and what it gained: texts for a list."""
+    """Return one row for a list: scenario and strategy, algorithm, observations, actions, gain."""
     record, origin = policy.record, _origin(policy)
     return tuple(
         _plain(text)
@@ -73,11 +73,11 @@ def _rows(policy: Policy) -> Iterator[tuple[str, str]]:
     if record.trained_on:
         yield "digest", record.trained_on
     yield (
-        "learned by",
+        "trained with",
         f"{record.algorithm or '?'} ({record.preset or '?'}), {record.n_steps:,} steps, seed {record.seed}",
     )
     ranges = zip(_names(policy), encoding.low, encoding.high, strict=True)
-    yield "sees", ", ".join(f"{name} ({low:g} to {high:g})" for name, low, high in ranges)
+    yield "observations", ", ".join(f"{name} ({low:g} to {high:g})" for name, low, high in ranges)
     yield "actions", _actions(policy)
     shapes = [policy.encoding.n_inputs, *(len(bias) for _, bias in policy.layers)]
     yield "network", f"{' – '.join(map(str, shapes))}, {policy.activation}, {policy.scores}"
@@ -90,9 +90,9 @@ def _rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "return", ", ".join(f"{value:.4g} after {steps:,.0f} steps" for steps, value in shown)
     gain = _gain(origin.get("evaluation"))
     if gain:
-        yield "worth", gain
+        yield "gain", gain
     if origin.get("command"):
-        yield "remade by", str(origin["command"])
+        yield "command", str(origin["command"])
     if origin.get("renewed"):
         yield "renewed", str(origin["renewed"])
     versions = origin.get("versions")

@@ -1,4 +1,4 @@
-"""Bars of what takes long."""
+"""Progress bars of long operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["counting", "counting_up", "measuring_progress"]
 def measuring_progress(
     notes: Console, unit: str = "s", doing: str = "measuring"
 ) -> Iterator[Callable[[float, float, str], None]]:
-    """A bar of measuring, or whatever takes long; plain lines where there is no terminal."""
+    """Show a bar for a measurement or another long operation; plain lines if there is no terminal."""
     if not (notes.is_terminal or notes.is_jupyter):
         yield _plain(notes, unit, doing)
         return
@@ -26,23 +26,23 @@ def measuring_progress(
     ) as bar:  # fmt: skip
         task: Any = None
 
-        def tell(done_s: float, total_s: float, what: str) -> None:
+        def update(done_s: float, total_s: float, what: str) -> None:
             nonlocal task
             if task is None:
                 task = bar.add_task(what, total=total_s)
             bar.update(task, completed=done_s, total=total_s, description=what)
 
-        yield tell
+        yield update
 
 
 @contextmanager
 def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[Callable[[str], None]]:
-    """A bar that goes on by one each time; nothing where there is no terminal, since runs are short."""
+    """Show a bar that advances by one per call; nothing if there is no terminal, since runs are short."""
     with Progress(
         TextColumn(doing), BarColumn(),
         TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
         console=notes, transient=True, disable=not (notes.is_terminal or notes.is_jupyter),
-        auto_refresh=False,  # by a thread, with which this process could not be forked
+        auto_refresh=False,  # it would start a thread, and a process with threads cannot safely be forked
     ) as bar:  # fmt: skip
         task = bar.add_task("", total=total)
         bar.refresh()
@@ -51,7 +51,7 @@ def counting(notes: Console, total: int, doing: str = "simulating") -> Iterator[
 
 @contextmanager
 def counting_up(notes: Console, doing: str) -> Iterator[Callable[[str, int | None], None]]:
-    """A bar whose end may become known, or move, as it goes on; nothing where there is no terminal."""
+    """Show a bar that advances by one per call and whose total may change; nothing without a terminal."""
     with Progress(
         TextColumn(doing), BarColumn(),
         TextColumn("{task.completed} {task.description}", markup=False), TimeElapsedColumn(),
@@ -64,11 +64,11 @@ def counting_up(notes: Console, doing: str) -> Iterator[Callable[[str, int | Non
 def _plain(notes: Console, unit: str, doing: str) -> Callable[[float, float, str], None]:
     stated: dict[str, Any] = {"tenths": -1, "what": ""}
 
-    def tell(done_s: float, total_s: float, what: str) -> None:
+    def update(done_s: float, total_s: float, what: str) -> None:
         tenths = int(10 * done_s / total_s) if total_s else 10
         if done_s == 0.0 or tenths > stated["tenths"] or (unit == "" and what != stated["what"]):
             stated.update(tenths=tenths, what=what)
             counted = f"{done_s:.0f} of {total_s:.0f} {unit}".rstrip()
             notes.print(f"{doing} {counted}: {what}", markup=False)
 
-    return tell
+    return update

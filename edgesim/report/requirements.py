@@ -1,4 +1,4 @@
-"""Whether what an extra installs is there."""
+"""Checks that the packages of optional extras are installed."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ __all__ = ["require_matplotlib", "require_training"]
 
 
 def require_matplotlib(where: str) -> None:
-    """Refuse to draw where the extra is not installed.
+    """Raise an error if matplotlib is not installed.
 
     Parameters
     ----------
     where
-        What asked for a figure: an option or a command.
+        The option or command that needs matplotlib, for the error message.
 
     Raises
     ------
     InputError
-        Saying how to install it.
+        If it is missing; the message gives the command to install it.
     """
     if find_spec("matplotlib") is None or find_spec("matplotlib.figure") is None:
         raise InputError(f"{where}: needs matplotlib, which is not installed; pip install 'edgesim[plots]'")
 
 
 def require_training() -> None:
-    """Refuse to train where the extra is not installed.
+    """Raise an error if the packages for training policies are not installed.
 
     Raises
     ------
     InputError
-        Saying how to install it, and what does without.
+        If any is missing; the message gives the command to install them, and alternatives to training.
     """
     missing = [name for name in ("gymnasium", "stable_baselines3") if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"training a policy needs {' and '.join(missing)}, which come with an extra: pip install "
-            "'edgesim[rl]'; or let 'policy' name one that ships (shipped:NAME, edgesim list policies), "
+            f"training a policy needs {' and '.join(missing)}; install them with: pip install "
+            "'edgesim[rl]'; or set 'policy' to a shipped one (shipped:NAME, edgesim list policies), "
             "a file, or a rule"
         )

@@ -1,4 +1,4 @@
-"""The comparison of the same requests, one by one, as a small table."""
+"""Table of the paired comparison of the same requests under two strategies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["SameRequestsTable", "same_requests_columns", "same_requests_note"]
 
 @dataclass(frozen=True, slots=True)
 class SameRequestsTable:
-    """A rich renderable: one row per strategy but the first, each request against itself under the first."""
+    """A rich renderable: one row per strategy except the first, comparing its requests with the first's."""
 
     comparison: Comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render the rows whose requests were paired."""
+        """Render the rows of strategies whose requests were paired."""
         columns = same_requests_columns(self.comparison)
         yield Text(f"The same requests, one by one, against {self.comparison.rows[0].strategy}", style="bold")
         yield table_of(fitting(columns, console, options))
@@ -30,7 +30,7 @@ class SameRequestsTable:
 
 
 def same_requests_columns(comparison: Comparison) -> list[Column]:
-    """The table's columns: a row for each strategy whose requests were paired."""
+    """Return the table's columns, with one row per strategy whose requests were paired."""
     rows = [(row.strategy, row.same_requests) for row in comparison.rows if row.same_requests]
     names = tuple(Text(strategy, style="bold") for strategy, _ in rows)
     paired = [same for _, same in rows]
@@ -44,14 +44,14 @@ def same_requests_columns(comparison: Comparison) -> list[Column]:
 
 
 def same_requests_note(comparison: Comparison) -> str:
-    """What the columns mean."""
+    """Define the columns."""
     notes = [
         "Δ: geometric mean of the ratio of a request's two times",
-        "intervals over replications, for requests of one run depend on one another",
+        "intervals over replications, since requests of one run are not independent",
     ]
     if any(row.same_requests and not row.same_requests.is_enough for row in comparison.rows):
         notes.append(
-            f"{UNDEFINED}: no verdict, for under {ENOUGH:.0%} of the requests were completed under both"
+            f"{UNDEFINED}: no verdict, since under {ENOUGH:.0%} of the requests were completed under both"
         )
     return f"{'; '.join(notes)}."
 

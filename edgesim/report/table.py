@@ -1,4 +1,4 @@
-"""The comparison as a table that a person reads in ten seconds."""
+"""The comparison of strategies as a compact table."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ from edgesim.statistics.comparison import Comparison, Row
 
 __all__ = ["About", "ComparisonTable", "as_json", "comparison_columns"]
 
-HEADLINE = "e2e_mean_s"  # the metric whose ratio to the first strategy's is shown
+HEADLINE = "e2e_mean_s"  # the metric whose ratio to that of the first strategy is shown
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonTable:
-    """A rich renderable: one row per strategy, one line above, the definitions below.
+    """A rich renderable: a headline, a table with one row per strategy, and the definitions below it.
 
-    It takes the width that it is given. Where that is too narrow it leaves out the least important columns
-    and says how many; nothing is squeezed until it cannot be read. The comparison request by request follows
-    in a table of its own.
+    If the available width is too small, the least important columns are left out, and their number is stated;
+    columns are not squeezed until unreadable. The comparison of the same requests follows in a separate
+    table.
     """
 
     comparison: Comparison
     about: About
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render for the width at hand."""
+        """Render for the available width."""
         columns = comparison_columns(self.comparison)
         shown = fitting(columns, console, options)
         yield Text(headline(self.comparison, self.about), style="bold")
@@ -64,7 +64,7 @@ class ComparisonTable:
 
 
 def comparison_columns(comparison: Comparison) -> list[Column]:
-    """All columns of the table that say something of any row."""
+    """Return the columns of the table that have a value in at least one row."""
     rows = comparison.rows
     ttft_scale, ttft_unit = time_unit(rows, "ttft_p50_s", "ttft_p95_s")
     tpot_scale, tpot_unit = time_unit(rows, "tpot_p50_s")

@@ -1,4 +1,4 @@
-"""What a trace says of the network's shape: nodes with places, links, and cells with their reach."""
+"""Map of a trace's network: nodes with positions, links, and cells with their range."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Cell", "MapLink", "MapNode", "TopologyMap", "topology_map"]
 
 Point = tuple[float, float]
 
-_STEP = 0.22  # of the map's size: from one row of nodes without a place to the next
-_MOST_EXACT = 80  # nodes of a layout by graph distances, whose time grows with their cube
-_SPRING_SEED = 1  # of a layout: it has no meaning
+_STEP = 0.22  # distance between rows of nodes without a position, as a fraction of the map's size
+_MOST_EXACT = 80  # most nodes laid out by graph distances, which takes time cubic in their number
+_SPRING_SEED = 1  # arbitrary; makes the spring layout reproducible
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class MapNode:
     Attributes
     ----------
     kind
-        Empty for a switch.
+        Device kind; empty for a switch.
     x_m, y_m
-        Its place at time zero, or where it is drawn.
+        Position at time zero, or the position chosen by the layout.
     is_placed
-        Whether the trace knows its place; else it was laid out.
+        Whether the trace contains its position; otherwise the layout chose it.
     track_m
-        Points of the way it goes in the first replication, if it moves and the trace says so.
+        Points of its trajectory in the first replication, if it moves and the trace contains them.
     """
 
     name: str
@@ -50,7 +50,7 @@ class MapNode:
 
 @dataclass(frozen=True, slots=True)
 class MapLink:
-    """A link: its name in spans, ends, ``wired``, ``radio`` or ``recorded``, and rate where it has one."""
+    """A link: its name in spans, its ends, its kind (``wired``, ``radio`` or ``recorded``) and any rate."""
 
     name: str
     ends: tuple[str, str]
@@ -60,7 +60,7 @@ class MapLink:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell, and how far it reaches in the median; None: farther than 100 km, or not known."""
+    """A cell and its median range in metres; None: more than 100 km, or unknown."""
 
     name: str
     station: str
@@ -69,7 +69,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TopologyMap:
-    """Nodes, links and cells; `is_to_scale` where all places are known."""
+    """Nodes, links and cells of a network."""
 
     nodes: tuple[MapNode, ...]
     links: tuple[MapLink, ...]
@@ -77,25 +77,25 @@ class TopologyMap:
 
     @property
     def is_to_scale(self) -> bool:
-        """Whether every node's place is known."""
+        """Whether the position of every node is known."""
         return all(node.is_placed for node in self.nodes)
 
     def node(self, name: str) -> MapNode:
-        """One node by its name."""
+        """Return a node by its name."""
         return next(node for node in self.nodes if node.name == name)
 
 
 def topology_map(trace: Trace) -> TopologyMap:
-    """Read the network's shape from a trace alone.
+    """Build the map of a trace's network.
 
-    Places are those of ``run.json`` (``places_m``). Nodes without one stand in rows above the others, the
-    nearer by links the lower, under the mean of their neighbours; where no place is known at all, nodes are
-    laid out by their distances in the graph.
+    Positions are taken from ``run.json`` (``places_m``). Nodes without one are drawn in rows above the
+    others: the more hops from a node with a position, the higher the row, each node near the mean x of its
+    neighbours. If no position is known, nodes are laid out by their distances in the graph.
 
     Raises
     ------
     TraceError
-        If the trace has no devices table, or damaged places.
+        If the trace has no devices table, or its positions are invalid.
     """
     run = cast("Mapping[str, Any]", trace.run)
     groups, kinds = _devices(trace)
@@ -123,7 +123,7 @@ def topology_map(trace: Trace) -> TopologyMap:
 
 
 def _devices(trace: Trace) -> tuple[dict[str, str], dict[str, str]]:
-    """Group and kind of every device, by name."""
+    """Return the groups and the kinds of all devices, by name."""
     for strategy in trace.strategies:
         for replication in trace.replications(strategy):
             table = trace.devices(strategy, replication)
@@ -132,12 +132,12 @@ def _devices(trace: Trace) -> tuple[dict[str, str], dict[str, str]]:
             groups = dict(zip(names, table["group"].astype(str), strict=True))
             return groups, dict(zip(names, map(str, kinds), strict=True))
     raise TraceError(
-        f"{trace.path}: {trace.incomplete or 'no replication is whole'}; there is no map to draw"
+        f"{trace.path}: {trace.incomplete or 'no replication is complete'}; there is no map to draw"
     )
 
 
 def _link(name: str, facts: Mapping[str, Any], known: Mapping[str, str]) -> MapLink:
-    """A link; in traces that do not say its ends, they are read from its name."""
+    """Read a link; its ends are parsed from its name if the trace does not state them."""
     ends = facts.get("between")
     if not (
         isinstance(ends, list)
@@ -148,7 +148,9 @@ def _link(name: str, facts: Mapping[str, Any], known: Mapping[str, str]) -> MapL
         cuts = [("--".join(parts[:cut]), "--".join(parts[cut:])) for cut in range(1, len(parts))]
         ends = next((cut for cut in cuts if cut[0] in known and cut[1] in known), None)
         if ends is None:
-            raise TraceError(f"run.json: link {name!r} does not join two devices of the trace; run it again")
+            raise TraceError(
+                f"run.json: link {name!r} does not connect two devices of the trace; run it again"
+            )
     rate_bps = facts.get("rate_bps")
     return MapLink(
         name,
@@ -160,7 +162,7 @@ def _link(name: str, facts: Mapping[str, Any], known: Mapping[str, str]) -> MapL
 
 def _point(trace: Trace, name: str, place: Sequence[float]) -> Point:
     if len(place) != 2 or not all(map(math.isfinite, place)):
-        raise TraceError(f"{trace.path}: the place of {name!r} is {place!s:.60}; expected two numbers")
+        raise TraceError(f"{trace.path}: the position of {name!r} is {place!s:.60}; expected two numbers")
     return float(place[0]), float(place[1])
 
 
@@ -171,7 +173,7 @@ def _reach(reach_m: object) -> float | None:
 def _placed(
     names: Sequence[str], edges: Sequence[tuple[str, str]], known: Mapping[str, Point]
 ) -> dict[str, Point]:
-    """A place for every node, by its name."""
+    """Return a position for every node, by name."""
     if not known:
         return _laid_out(names, edges)
     near = defaultdict(list)
@@ -207,7 +209,7 @@ def _placed(
 
 
 def _apart(wanted: Sequence[float], least: float) -> list[float]:
-    """Values at least so far apart, in the same order, with the same mean as those wanted."""
+    """Move values at least `least` apart, keeping their order and their mean."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     moved = list(wanted)
     for before, place in pairwise(order):
@@ -217,7 +219,7 @@ def _apart(wanted: Sequence[float], least: float) -> list[float]:
 
 
 def _laid_out(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, Point]:
-    """Places of a graph without any, within a square of 100 m."""
+    """Lay out a graph without known positions, in a square of 100 m."""
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(names)
     graph.add_edges_from(edges)

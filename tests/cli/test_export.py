@@ -56,7 +56,7 @@ def test_the_first_strategy_is_taken_and_named(edgesim: Any, trace: Trace, tmp_p
     [
         ((), "no format is asked for; say which with --perfetto FILE"),
         (("--perfetto", "a.txt"), "expected a name that ends in .pftrace or .json"),
-        (("--perfetto", "there.json"), "is there already; name another file, or say --replace"),
+        (("--perfetto", "there.json"), "exists already; name another file, or add --replace"),
         (("--perfetto", "."), "is a folder; name a file in it"),
         (("--perfetto", "a.json", "--strategy", "none"), "has no strategy 'none'; there are"),
         (

@@ -24,7 +24,7 @@ def test_a_file_is_overwritten_only_where_asked_and_never_the_scenario(
     there.write_text("mine")
     said = edgesim(command, "study.yaml", "-o", there)
     assert said.status == 2
-    assert "is there already; name another file, or say --replace" in " ".join(said.err.split())
+    assert "exists already; name another file, or add --replace" in " ".join(said.err.split())
     assert there.read_text() == "mine"
     assert edgesim(command, "study.yaml", "-o", there, "--replace").status == 0
     assert there.read_text() != "mine"

@@ -75,7 +75,7 @@ def test_plot_draws_the_usual_kind(
         (("show", "FOLDER", "--strategy", "loco"), "has no 'loco'; there are local, far_wide"),
         (("show", "FOLDER", "FOLDER"), "named twice"),
         (("plot", "FOLDER", "-o", "a.gif"), "expected .pdf, .svg or .png"),
-        (("plot", "FOLDER", "lines"), "takes --x PATH"),
+        (("plot", "FOLDER", "lines"), "need --x PATH"),
         (("plot", "FOLDER", "bars", "--request", "1"), "it belongs to timeline"),
         (("plot", "FOLDER", "timeline", "--from", "3", "--until", "2"), "is no window"),
     ],

@@ -1,4 +1,4 @@
-"""Measured answers as tables and figures: quality under impairments, and early exits."""
+"""Tables and figures of measured answers: quality under impairments, and early exits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaving early does to generated text, as tables: by way to fill caches, written freely, impaired."""
+"""Tables of the effect of early exits on generated text: by cache fill, free-running, and impaired."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from edgesim.report.answers.quality_tables import plain_table
 __all__ = ["Generated", "GenerationReport", "generation_as_rows"]
 
 REQUEST_TOKENS = 64
-"""Tokens of the requests over which keeping one path is judged."""
+"""Tokens per request assumed when same-path exits are evaluated."""
 _WAYS = (CacheFill.RECOMPUTE, CacheFill.PROPAGATE, CacheFill.SAME_PATH)
 _IMPAIRED_AT = 0.5  # confidence of all exits
 
 
 class Generated(Protocol):
-    """Measurements as :class:`edgesim.measure.generation.generation_cache.MeasuredGeneration` has them."""
+    """Interface of :class:`edgesim.measure.generation.generation_cache.MeasuredGeneration`."""
 
     @property
     def paths(self) -> PropagatedPaths: ...
@@ -41,29 +41,29 @@ class Generated(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GenerationReport:
-    """A rich renderable: teacher-forced answers of each way, free-running text, and impaired exits."""
+    """A rich renderable: teacher-forced answers of each cache fill, free-running text, and impaired exits."""
 
     generated: Generated
     exits: ExitRecords
     table: QualityTable
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render."""
+        """Render the three tables."""
         rows = generation_as_rows(self.generated, self.exits, self.table)
         yield Text(
-            "\nLeaving early while text is generated: loss [nats] by what is done about missing keys and "
-            "values (± one standard error of the difference from recomputing them)"
+            "\nEarly exits during generation: loss [nats] by handling of missing keys and values "
+            "(± one standard error of the difference from recomputing them)"
         )
         yield _forced_table(rows["teacher_forced"])
         about = self.generated.written.provenance
         yield Text(
-            f"\nWritten freely after {about.get('n_prompts')} prompts of {about.get('prompt_tokens')} "
-            "tokens, beside what all blocks write"
+            f"\nFree-running generation after {about.get('n_prompts')} prompts of "
+            f"{about.get('prompt_tokens')} tokens, compared with the full model"
         )
         yield _written_table(rows["free_running"])
         yield Text(
-            f"\nExits and impairments together, leaving at {_IMPAIRED_AT:g}: measured in one pass, and as "
-            "the sum of both alone"
+            f"\nExits and impairments combined, exit at confidence {_IMPAIRED_AT:g}: measured together, and "
+            "as the sum of the separate effects"
         )
         yield _impaired_table(rows["impaired"])
 
@@ -71,12 +71,12 @@ class GenerationReport:
 def generation_as_rows(
     generated: Generated, exits: ExitRecords, table: QualityTable
 ) -> dict[str, list[dict[str, Any]]]:
-    """Everything as plain values, for JSON.
+    """Return all three tables as plain values, for JSON.
 
     Raises
     ------
     InputError
-        If exit records and paths are not of the same tokens.
+        If the exit records and the paths do not cover the same tokens.
     """
     return {
         "teacher_forced": list(_forced_rows(generated.paths, exits)),
@@ -107,7 +107,7 @@ def _forced_rows(paths: PropagatedPaths, exits: ExitRecords) -> Iterator[dict[st
 
 
 def _paired(path: ExitPath, exact: ExitPath) -> tuple[float, float]:
-    """How much more is lost than where caches are recomputed, and its standard error over stretches."""
+    """Return the mean rise of the loss over recomputed caches, and its standard error over stretches."""
     (nll, _), (other, _) = path.by_row(REQUEST_TOKENS), exact.by_row(REQUEST_TOKENS)
     return float(nll.mean() - other.mean()), standard_error(nll - other)
 
@@ -140,9 +140,9 @@ def _impaired_rows(
     for kind in impaired.records:
         together = path_in_records(CacheFill.RECOMPUTE, rule, impaired.under(kind, exits))
         crossing = float(sum(s for s, b in zip(alone.shares(), exits.blocks, strict=True) if b > kind.block))
-        harm = table.answers(_Impairment(*kind))
+        impaired_only = table.answers(_Impairment(*kind))
         stated, clean = together.answers(), alone.answers()
-        wrong = 1 - harm.accuracy / table.clean.accuracy if table.clean.accuracy else 0.0
+        wrong = 1 - impaired_only.accuracy / table.clean.accuracy if table.clean.accuracy else 0.0
         yield {
             "kind": kind.name,
             "level": kind.level,
@@ -151,7 +151,7 @@ def _impaired_rows(
             "clean_mean_block": alone.mean_block(),
             "nll": stated.nll,
             "accuracy": stated.accuracy,
-            "summed_nll": clean.nll + crossing * (harm.nll - table.clean.nll),
+            "summed_nll": clean.nll + crossing * (impaired_only.nll - table.clean.nll),
             "summed_accuracy": clean.accuracy * (1 - crossing * wrong),
         }
 
@@ -166,7 +166,7 @@ class _Impairment:
 
 def _forced_table(rows: list[dict[str, Any]]) -> Table:
     table = plain_table(
-        "leaves at", "blocks saved", "recomputed", "right", "propagated", "right", "same path", "right"
+        "exit at", "blocks saved", "recomputed", "right", "propagated", "right", "same path", "right"
     )
     table.columns[0].justify = "left"
     for number in range(0, len(rows), len(_WAYS)):
@@ -192,7 +192,7 @@ def _rise(row: dict[str, Any]) -> str:
 def _written_table(rows: list[dict[str, Any]]) -> Table:
     marks = list(rows[0]["identical"])
     table = plain_table(
-        "leaves at",
+        "exit at",
         "caches",
         "mean blocks",
         *(f"identical to token {n}" for n in marks),
@@ -214,7 +214,9 @@ def _written_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _impaired_table(rows: list[dict[str, Any]]) -> Table:
-    table = plain_table("lost", "after block", "mean blocks", "without", "loss", "summed", "right", "summed")
+    table = plain_table(
+        "impairment", "after block", "mean blocks", "without", "loss", "summed", "right", "summed"
+    )
     table.columns[0].justify = "left"
     for row in rows:
         table.add_row(

@@ -1,4 +1,4 @@
-"""A figure of measured answers: perplexity over levels, and accuracy over depth."""
+"""Figure of measured answers: perplexity over impairment levels, and accuracy over depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _N_COLUMNS = 3
 
 
 def plot_quality(measured: Measured, file: Path) -> None:
-    """Draw one panel per kind of impairment, and one of leaving early.
+    """Draw one panel per kind of impairment, and one for early exits.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def plot_quality(measured: Measured, file: Path) -> None:
     kinds = by_kind(measured.table)
     n_rows = math.ceil((len(kinds) + 1) / _N_COLUMNS)
     figure = new_figure(4.0 * _N_COLUMNS, 3.0 * n_rows)
-    from matplotlib.ticker import LogLocator, NullFormatter  # installed: there is a figure
+    from matplotlib.ticker import LogLocator, NullFormatter  # new_figure has checked that it is installed
 
     panels = np.atleast_1d(figure.subplots(n_rows, _N_COLUMNS, squeeze=False)).ravel()
     clean = measured.table.clean.perplexity
@@ -52,7 +52,7 @@ def plot_quality(measured: Measured, file: Path) -> None:
     at = [[threshold] * (len(records.blocks) - 1) for threshold in thresholds]
     blocks, right = [records.mean_block(one) for one in at], [100 * records.accuracy(one) for one in at]
     leaving.plot(blocks, right, marker=".", ms=4, lw=1)
-    leaving.set(title="leaving early", xlabel="mean blocks passed", ylabel="right tokens [%]")
+    leaving.set(title="early exits", xlabel="mean blocks computed", ylabel="right tokens [%]")
     for panel in panels[len(kinds) + 1 :]:
         panel.set_axis_off()
     for panel in panels[: len(kinds) + 1]:

@@ -1,4 +1,4 @@
-"""Measured answers as tables: perplexity over the levels of each impairment, and what exits do."""
+"""Tables of measured answers: perplexity over the levels of each impairment, and early exits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TITLES = {
 
 
 class Measured(Protocol):
-    """Answers as :class:`edgesim.measure.quality_cache.MeasuredAnswers` has them."""
+    """Interface of :class:`edgesim.measure.quality_cache.MeasuredAnswers`."""
 
     @property
     def table(self) -> QualityTable: ...
@@ -54,7 +54,7 @@ class Measured(Protocol):
 
 
 class ExitRow(Protocol):
-    """One exit as :class:`edgesim.measure.exits.ExitQuality` has it."""
+    """Interface of :class:`edgesim.measure.exits.ExitQuality`: one exit."""
 
     @property
     def block(self) -> int: ...
@@ -72,12 +72,12 @@ class ExitRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """A rich renderable: the clean answers, one table per kind of impairment, and what exits do."""
+    """A rich renderable: clean answers, one table per kind of impairment, and two of early exits."""
 
     measured: Measured
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render."""
+        """Render the headline, the tables and a note on the measurement."""
         table = self.measured.table
         clean, stated = table.clean, table.provenance
         n_tokens = next(row.n_tokens for row in table.rows if row.name == CLEAN)
@@ -91,22 +91,22 @@ class QualityReport:
             yield Text(f"\nPerplexity with {_TITLES.get(name, name)}")
             yield _kind_table(rows)
         if self.measured.exits.nll is not None:
-            yield Text("\nEvery exit, if all tokens left there (± one standard error)")
+            yield Text("\nEvery exit, if all tokens exited there (± one standard error)")
             yield _exits_table(self.measured.exits)
-        yield Text("\nLeaving at the first exit that is at least so sure")
+        yield Text("\nExit at the first exit with at least this confidence")
         yield _leaving_table(self.measured.exits)
         yield Text(_note(stated), style="dim")
 
 
 @dataclass(frozen=True, slots=True)
 class ExitsTable:
-    """A rich renderable: every exit on held-out text."""
+    """A rich renderable: quality of every exit on held-out text."""
 
     rows: Sequence[ExitRow]
     title: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render."""
+        """Render the title and one row per exit."""
         yield Text(self.title, style="bold")
         table = plain_table(
             "after block", "bits/byte", "perplexity", "right", "calibration error", "temperature"
@@ -124,7 +124,7 @@ class ExitsTable:
 
 
 def by_kind(table: QualityTable) -> dict[str, list[QualityRow]]:
-    """Rows by the name of their kind, in the table's order."""
+    """Group the rows by kind of impairment, in the table's order; clean answers are left out."""
     found: dict[str, list[QualityRow]] = defaultdict(list)
     for row in table.rows:
         if row.name != CLEAN:
@@ -133,7 +133,7 @@ def by_kind(table: QualityTable) -> dict[str, list[QualityRow]]:
 
 
 def column_name(row: QualityRow) -> str:
-    """What sets a row apart from others of its kind and level."""
+    """Return the heading that distinguishes a row from others of its kind and level."""
     if row.block is not None:
         return f"after {row.block}"
     if row.n_devices is not None:
@@ -142,12 +142,12 @@ def column_name(row: QualityRow) -> str:
 
 
 def level_name(level: float) -> str:
-    """A level, short."""
+    """Format a level; ∞ from 1000 on."""
     return f"{level:.2g}" if level < 1000 else "∞"
 
 
 def as_rows(measured: Measured) -> dict[str, Any]:
-    """Everything as plain values, for JSON: all points, every exit, and what leaving at thresholds does."""
+    """Return plain values for JSON: all points, every exit, and the results at confidence thresholds."""
     return {
         "provenance": dict(measured.table.provenance),
         "rows": [
@@ -170,7 +170,7 @@ def as_rows(measured: Measured) -> dict[str, Any]:
 
 
 def _exit_values(records: ExitRecords, block: int) -> dict[str, Any]:
-    """One exit, if all tokens left there; without losses where these were not recorded."""
+    """Return the quality of one exit if all tokens exited there; losses only if they were recorded."""
     values: dict[str, Any] = {"block": block, "calibration_error": records.calibration_error(block)}
     if records.nll is not None:
         stated = records.at_exit(block)
@@ -220,7 +220,7 @@ def _exits_table(records: ExitRecords) -> RenderableType:
 
 
 def _bar(share: float) -> Text:
-    """A bar of at most ten columns, drawn to an eighth of one."""
+    """Draw a bar of at most ten columns, with a resolution of an eighth of a column."""
     whole, rest = divmod(round(10 * len(_PARTS) * share), len(_PARTS))
     return Text(("█" * whole + _PARTS[rest]).ljust(11), style="cyan")
 
@@ -236,7 +236,7 @@ def _leaving(records: ExitRecords) -> Iterator[tuple[float, Any, float, float | 
 def _leaving_table(records: ExitRecords) -> RenderableType:
     table = plain_table(
         "confidence",
-        *(f"leave after {block}" for block in records.blocks),
+        *(f"exit after {block}" for block in records.blocks),
         "mean blocks",
         "perplexity",
         "right",
@@ -260,7 +260,7 @@ def _note(stated: Any) -> str:
 
 
 def plain_table(*headings: str) -> Table:
-    """Table of numbers under bold headings, without lines."""
+    """Create an empty table with bold, right-aligned headings and no rules between rows."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, justify="right")

@@ -1,1 +1,1 @@
-"""What is said of why requests took their time: tables, and JSON."""
+"""Reports of explanations of latencies: tables and JSON."""

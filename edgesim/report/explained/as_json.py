@@ -1,4 +1,4 @@
-"""What is said of strategies and requests when results are explained, and all of it for programs."""
+"""Explanations of strategies and requests, and their JSON form."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ __all__ = ["Explained", "as_json"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What is said of one strategy.
+    """The explanation of one strategy's latencies.
 
     Attributes
     ----------
     parts_s
-        Mean seconds of each part of the latency over all answered requests, in all replications.
+        Mean seconds of each part of the latency, over all answered requests of all replications.
     least_s
-        What would be left of it without any waiting.
+        Mean latency without the parts in which requests wait.
     n_requests
-        How many were answered.
+        Number of answered requests.
     n_tokens
-        Tokens that were delivered to them.
-    bounds, any_per_s
-        Of the strategy as it was placed, and of any placement; None where not asked for, or unknown.
+        Number of tokens delivered to them.
+    bounds
+        Bounds of the strategy with its placement; None if not requested.
+    any_per_s
+        Upper bound on the requests per second of any placement; None if not requested, or unknown.
     advice
-        None if not asked for.
+        The most helpful change; None if not requested.
     """
 
     strategy: str
@@ -52,7 +54,7 @@ class Explained:
 
 
 def as_json(explained: Sequence[Explained], journeys: Mapping[str, Journey]) -> dict[str, Any]:
-    """Everything, in full precision."""
+    """Return all explanations and journeys in full precision."""
     return {
         "strategies": {each.strategy: _explained_json(each) for each in explained},
         "requests": {label: _journey_json(found) for label, found in journeys.items()},

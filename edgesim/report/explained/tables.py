@@ -1,4 +1,4 @@
-"""An explanation for people: where time went, what bounds each strategy, what would help."""
+"""Explanation tables: latency breakdown, bounds of each strategy, advice, and the journey of a request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _texts(values: Sequence[str]) -> tuple[Text, ...]:
 
 
 def _seconds(value_s: float) -> str:
-    """In the unit that suits it."""
+    """Format a duration in s, ms or µs, depending on its size."""
     size_s = abs(value_s)
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if size_s >= scale:
@@ -47,16 +47,16 @@ def _interval(estimate: Estimate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PartsTable:
-    """Where the time of answered requests went, a column per strategy."""
+    """A rich renderable: the latency breakdown of answered requests, one column per strategy."""
 
     explained: Sequence[Explained]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render for the width at hand."""
-        yield Text("Where the time to the last token went (mean of answered requests)", style="bold")
+        """Render for the available width."""
+        yield Text("Breakdown of the time to the last token (mean of answered requests)", style="bold")
         names = list(dict.fromkeys(name for each in self.explained for name in each.parts_s))
         used = [name for name in names if any(each.parts_s.get(name) for each in self.explained)]
-        rows = [*used, "time to the last token", "least, without waiting", "per token"]
+        rows = [*used, "time to the last token", "minimum, without waiting", "per token"]
         columns = [Column("", _texts(rows), 0, justify_left=True)]
         for rank, each in enumerate(self.explained):
             total_s = each.latency_s
@@ -73,23 +73,23 @@ class PartsTable:
         yield table_of(shown)
         if len(shown) < len(columns):
             yield Text(
-                f"{len(columns) - len(shown)} strategies left out for want of width: --strategy shows one",
+                f"{len(columns) - len(shown)} strategies left out at this width: --strategy shows one",
                 style="dim",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class BoundsTable:
-    """What bounds each strategy: its busiest station, and what follows."""
+    """A rich renderable: the bottleneck of each strategy, and its throughput bounds."""
 
     explained: Sequence[Explained]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render for the width at hand."""
+        """Render for the available width."""
         rows = [(each, each.bounds) for each in self.explained if each.bounds is not None]
         if not rows:
             return
-        yield Text("What bounds each strategy", style="bold")
+        yield Text("Bounds of each strategy", style="bold")
         stations = [bounds.bottleneck for _, bounds in rows]
         columns = [
             Column("strategy", _texts([each.strategy for each, _ in rows]), 0, justify_left=True),
@@ -119,27 +119,27 @@ class BoundsTable:
             columns.append(Column("any placement\nat most", _texts(cells), 1))
         yield _table(columns, console, options)
         yield Text(
-            "at most: one over the largest demand, as the model is placed now (-: that station serves "
-            "several at once, and might answer more). Any placement: devices and links as a fluid, each "
-            "token through the whole model.",
+            "at most: one over the largest demand, with this placement (-: that station serves several "
+            "requests at once, and might answer more). Any placement: requests as a fluid over devices and "
+            "links, each token through the whole model.",
             style="dim",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceTable:
-    """Which single change would help a strategy most."""
+    """A rich renderable: the most helpful single change for a strategy, and all changes tried."""
 
     advice: Advice
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render for the width at hand."""
+        """Render for the available width."""
         advice = self.advice
-        yield Text(f"Which single change would help {advice.label} most", style="bold")
+        yield Text(f"Most helpful single change for {advice.label}", style="bold")
         if advice.best is None or advice.effect_s is None:
-            yield Text("none of those that were tried makes the mean time to the last token shorter")
+            yield Text("no change that was tried reduces the mean time to the last token")
         else:
-            doubt = "" if advice.helps else "; the interval does not leave zero out, so this may be luck"
+            doubt = "" if advice.helps else "; the interval includes zero, so this may be chance"
             yield Text(
                 f"{advice.best.what}: {_interval(advice.effect_s)} of {_seconds(advice.delay_s.mean)}, "
                 f"over {advice.effect_s.n} fresh replications{doubt}"
@@ -148,8 +148,8 @@ class AdviceTable:
             yield Text(sets, style="dim")
         if advice.is_cut_short:
             yield Text(
-                f"{100 * advice.unanswered:.0f} % of requests were cut off or failed as it is: lengthen the "
-                "horizon before trusting this",
+                f"{100 * advice.unanswered:.0f} % of requests were cut off or failed without any change: "
+                "lengthen the horizon before relying on this",
                 style="yellow",
             )
         shown = [each for each in advice.tried if each.difference_s is not None][:_MOST_ROWS]
@@ -164,9 +164,9 @@ class AdviceTable:
         ]
         yield _table(columns, console, options)
         n_refused = sum(each.refused is not None for each in advice.tried)
-        notes = ["the best is measured in runs that had no part in choosing it"]
+        notes = ["the best is measured in runs that were not used to select it"]
         if n_refused:
-            notes.append(f"{n_refused} cannot run (--json says why)")
+            notes.append(f"{n_refused} cannot run (--json gives the reasons)")
         if advice.n_left_out:
             notes.append(f"{advice.n_left_out} were not tried: give a larger --budget")
         yield Text("; ".join(notes), style="dim")
@@ -174,19 +174,19 @@ class AdviceTable:
 
 @dataclass(frozen=True, slots=True)
 class JourneyTable:
-    """One request, step by step, and who was ahead of it."""
+    """A rich renderable: the steps of one request, and the requests ahead of it."""
 
     journey: Journey
     title: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render for the width at hand."""
+        """Render for the available width."""
         yield Text(self.title, style="bold")
         total_s = float(self.journey.steps["seconds"].sum())
         parts_s = self.journey.parts_s()
         yield _table(
             [
-                Column("", _texts([*parts_s, "together"]), 0, justify_left=True),
+                Column("", _texts([*parts_s, "total"]), 0, justify_left=True),
                 Column("time", _texts([_seconds(part_s) for part_s in (*parts_s.values(), total_s)]), 0),
                 Column(
                     "%",
@@ -218,7 +218,7 @@ class JourneyTable:
         ahead = self.journey.ahead.head(_MOST_ROWS)
         if ahead.empty:
             return
-        yield Text("Who was ahead where it waited", style="bold")
+        yield Text("Requests served while it waited", style="bold")
         yield _table(
             [
                 Column(
@@ -229,7 +229,7 @@ class JourneyTable:
                     _texts(["control" if pd.isna(id_) else f"{int(id_)}" for id_ in ahead["request_id"]]),
                     0,
                 ),
-                Column("served meanwhile", _texts([_seconds(s) for s in ahead["seconds"]]), 0),
+                Column("service time", _texts([_seconds(s) for s in ahead["seconds"]]), 0),
             ],
             console,
             options,

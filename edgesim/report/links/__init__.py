@@ -1,4 +1,4 @@
-"""What radio links do: their budgets, their course over time, and figures of it."""
+"""Reports of radio links: link budgets, tables over time, and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link's budget at an instant, line by line: from what is sent to what arrives."""
+"""Link budget at an instant, line by line from transmit power to goodput."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["budget", "budget_table"]
 
 
 def budget(direction: Direction, at_s: float) -> dict[str, str]:
-    """Return the lines of a direction's budget by their names, in the order in which they add up."""
+    """Return the lines of a direction's link budget by name, in the order in which they add up."""
     link, medium, uplink = direction.link, direction.whole.medium, direction.uplink
     ends = (link.terminal, link.station)
     sender, receiver = ends if uplink else ends[::-1]
@@ -29,7 +29,7 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
         terminal_height_m=large.terminal_height_m,
     )
     noise_dbm = thermal_noise_dbm(bandwidth_hz, receiver.noise_figure_db)
-    # A weak terminal puts its power into a narrow part of the band, where the ratio is better.
+    # A weak terminal concentrates its power in a part of the band, which raises the SNR.
     narrowed_db = report.sinr_db - (report.received_dbm - noise_dbm)
     mac = direction.whole.mac
     share = medium.alone_bps(state.rate_bps, mac, uplink=uplink) / (state.rate_bps or 1.0)
@@ -66,7 +66,7 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
 
 
 def _worst(direction: Direction, at_s: float) -> str:
-    """The downlink's ratio while all other stations of the band send; the uplink's depends on who does."""
+    """Downlink SINR while all other stations of the band send; none for the uplink, whose senders vary."""
     neighbours = direction.whole.neighbours
     if not neighbours or direction.uplink:
         return "–"
@@ -76,7 +76,7 @@ def _worst(direction: Direction, at_s: float) -> str:
 
 
 def _heights(direction: Direction) -> str:
-    """Heights of the two antennas, the sender's first."""
+    """Heights of the two antennas, that of the sender first."""
     large = direction.link.large_scale
     heights_m = (large.terminal_height_m, large.station_height_m)
     here_m, there_m = heights_m if direction.uplink else heights_m[::-1]
@@ -84,7 +84,7 @@ def _heights(direction: Direction) -> str:
 
 
 def budget_table(both: Sequence[Direction], at_s: float) -> Table:
-    """Budgets of directions side by side."""
+    """Create a table with the link budgets of directions side by side."""
     table = Table(box=None, header_style="bold", pad_edge=False, title=f"link budget at {at_s:g} s")
     table.title_justify, table.title_style = "left", "bold"
     table.add_column("")

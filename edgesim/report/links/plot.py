@@ -1,4 +1,4 @@
-"""A figure of what radio links do over time."""
+"""Figure of radio links over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_LINES = 12  # directions in one figure
 
 
 def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
-    """Draw SNR, MCS, block errors and rates over time, of so many directions as can be distinguished.
+    """Draw SNR, MCS, block error rate and rates over time, for at most :data:`MOST_LINES` directions.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a radio link does over time, as values and as tables."""
+"""The state of a radio link over time, as values and as tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "seen",
 ]
 
-MOST_ROWS = 24  # of a table over time; a figure shows every instant
+MOST_ROWS = 24  # most rows of a table over time; a figure shows every instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +38,31 @@ class Direction:
 
     @property
     def link(self) -> RadioLink:
-        """Its channel."""
+        """The radio link with its channel."""
         return self.whole.link
 
     @property
     def name(self) -> str:
-        """How it is called on the page."""
+        """Name in tables and figures: sender → receiver."""
         ends = (self.whole.terminal, self.whole.station)
         return " → ".join(ends if self.uplink else ends[::-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A direction at an instant.
+    """State of a direction at an instant.
 
     Attributes
     ----------
     at
-        Ratios, scheme and rates while it sends.
+        Ratios, scheme and rates during a transmission.
     alone_bps
-        What arrives over time if nothing else is on the air: openings of its direction, contention, and
-        repetitions taken off.
+        Goodput over time if nothing else is on the air: the rate reduced by the direction's share of time,
+        contention and retransmissions.
     cqi
-        What a 5G terminal would report; None of other radios.
+        CQI that a 5G terminal would report; None for other radios.
     serves
-        Whether this station serves the terminal, of those that it has links to.
+        Whether this station is the one that serves the terminal, if the terminal has links to several.
     """
 
     at: LinkReport
@@ -73,7 +73,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a direction, instant by instant."""
+    """States of a direction at a series of instants."""
 
     direction: Direction
     looks: tuple[Look, ...]
@@ -87,7 +87,7 @@ def directions(links: Iterable[Inspected]) -> Iterator[Direction]:
 
 
 def look(direction: Direction, at_s: float) -> Look:
-    """Look at a direction at an instant; nothing else is on the air, and nothing interferes."""
+    """Evaluate a direction at an instant, with nothing else on the air and no interference."""
     link, uplink = direction.link, direction.uplink
     report, state = link.report(at_s, uplink=uplink), link.state(at_s, uplink=uplink)
     gross_bps = direction.whole.medium.alone_bps(state.rate_bps, direction.whole.mac, uplink=uplink)
@@ -99,13 +99,13 @@ def look(direction: Direction, at_s: float) -> Look:
 
 
 def seen(direction: Direction, *, from_s: float, until_s: float, every_s: float) -> Seen:
-    """Look at a direction at equal steps."""
+    """Evaluate a direction at equally spaced instants."""
     n_instants = max(1, math.floor((until_s - from_s) / every_s * (1 + 1e-12)) + 1)
     return Seen(direction, tuple(look(direction, from_s + number * every_s) for number in range(n_instants)))
 
 
 def links_table(all_seen: Sequence[Seen]) -> Table:
-    """One row per direction: what it is like over the instants."""
+    """Create a table with one row per direction: means, medians and percentiles over the instants."""
     roams = any(one.direction.whole.serving is not None for one in all_seen)
     table = _table(
         "link", *["serves %"] * roams, "m", "LOS %", "path loss", "shadow", "SNR p50/p5", "MCS", "BLER",
@@ -131,14 +131,14 @@ def links_table(all_seen: Sequence[Seen]) -> Table:
         )
     table.caption = (
         "Means over the instants, MCS the median; losses and SNR in dB. Rate: bit/s while it sends, with the "
-        "whole band. Goodput: what arrives over time, alone on the air."
+        "whole band. Goodput: bit/s received over time, alone on the air."
     )
     table.caption_style, table.caption_justify = "dim", "left"
     return table
 
 
 def link_table(one: Seen) -> Table:
-    """One direction over time, thinned to a page."""
+    """Create a table of one direction over time, thinned to at most :data:`MOST_ROWS` rows."""
     has_cqi = one.looks[0].cqi is not None
     roams = one.direction.whole.serving is not None
     table = _table(
@@ -173,12 +173,12 @@ def link_table(one: Seen) -> Table:
 
 
 def decibels(value: float, *, sign: bool = False) -> str:
-    """A level or a ratio, in decibels, as tables print it."""
+    """Format a level or a ratio in decibels."""
     return "–∞" if math.isinf(value) else f"{value:+.1f}" if sign else f"{value:.1f}"
 
 
 def rate(rate_bps: float) -> str:
-    """A rate in bit/s with a prefix."""
+    """Format a rate in bit/s with an SI prefix."""
     for letter, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if rate_bps >= size:
             return f"{rate_bps / size:.3g} {letter}"

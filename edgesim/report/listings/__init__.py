@@ -1,4 +1,4 @@
-"""Traces and sweeps side by side: which folders, which metrics, and tables of them in every form."""
+"""Metrics of several traces or of a sweep's cells side by side: opening folders, estimates, and tables."""
 
 from __future__ import annotations
 

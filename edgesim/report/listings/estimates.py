@@ -1,4 +1,4 @@
-"""A metric of one strategy over the replications of a cell: one answer for tables, figures and pages."""
+"""Estimate of a metric of one strategy over the replications of a cell, for tables, figures and pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgesim.statistics.intervals import Estimate, Scale, estimate_mean
 __all__ = ["cell_estimate"]
 
 _TRIALS = {"attainment": "offered", "accuracy": "completed"}
-"""Shares, and the column that counts of how many requests each is."""
+"""Metrics that are shares, and the column with the number of requests in their denominator."""
 
 
 def cell_estimate(own: pd.DataFrame, metric: str) -> Estimate | None:
@@ -20,14 +20,15 @@ def cell_estimate(own: pd.DataFrame, metric: str) -> Estimate | None:
     Parameters
     ----------
     own
-        A row per replication of one strategy in one cell, with the metric and, for shares, the counts of
-        requests. Where all replications agree on a share, its interval is that of so many requests; without
-        counts it has none, for nothing shows how wide it is.
+        One row per replication of one strategy in one cell, with the metric and, for shares, the counts of
+        requests. If a share is the same in all replications, its interval follows from the number of
+        requests; without counts there is none, since the replications do not show its width.
 
     Returns
     -------
     Estimate or None
-        None where the metric is unknown or undefined in any replication: those are its worst ones.
+        None if the metric is unknown or undefined in any replication: leaving those out would bias the mean,
+        since they are the worst ones.
     """
     values = own[metric].to_numpy(np.float64, na_value=np.nan).tolist()
     if not values or not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""Metrics of traces and of a sweep's cells side by side: what tables and figures of several are made from."""
+"""Metrics of traces or of a sweep's cells side by side, the basis of tables and figures."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["Listed", "Listing", "estimated", "of_sweep", "of_traces", "together"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One strategy in one trace, or in one cell of a sweep, over all its replications.
+    """Results of one strategy in one trace, or in one cell of a sweep, over all its replications.
 
     Attributes
     ----------
     where
         The trace's label, or the cell's values, by the names of the listing's keys.
     estimates
-        By metric; None where one is undefined, or unknown in any replication.
+        By metric; None if it is undefined, or unknown in any replication.
     bounds
-        What some unknown ones are at least.
+        Lower bounds of unknown metrics, where there are any.
     counts
         Requests offered, completed, failed and censored, over all replications.
     is_saturated
-        Whether demand exceeds capacity; None where that is not known.
+        Whether demand exceeds capacity; None if unknown.
     """
 
     where: Mapping[str, object]
@@ -48,14 +48,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Rows, and what has to be said of them.
+    """Rows of results, and remarks about them.
 
     Attributes
     ----------
     keys
-        Names of what distinguishes rows of a strategy: ``trace``, or the axes of a sweep.
+        Names of the values that distinguish the rows of a strategy: ``trace``, or the axes of a sweep.
     remarks
-        Of traces that are incomplete, and of cells that failed.
+        Remarks about incomplete traces and failed cells.
     """
 
     keys: tuple[str, ...]
@@ -64,11 +64,11 @@ class Listing:
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Labels, in order of appearance."""
+        """Labels of the strategies, in order of appearance."""
         return tuple(dict.fromkeys(row.strategy for row in self.rows))
 
     def defined(self, names: Sequence[str] = tuple(METRICS)) -> tuple[str, ...]:
-        """Those of some metrics that any row knows, or bounds."""
+        """Return those of some metrics that have an estimate or a bound in at least one row."""
         return tuple(
             name
             for name in names
@@ -77,18 +77,18 @@ class Listing:
         )
 
     def only(self, strategies: Sequence[str]) -> Listing:
-        """The same of some strategies; of all if none is named."""
+        """Return the listing restricted to some strategies; all if none is named."""
         kept = tuple(row for row in self.rows if not strategies or row.strategy in strategies)
         return Listing(keys=self.keys, rows=kept, remarks=self.remarks)
 
 
 def of_traces(traces: Mapping[str, Trace]) -> Listing:
-    """List the strategies of traces, by the traces' labels.
+    """List the strategies of traces, which are given by label.
 
     Raises
     ------
     TraceError
-        If one has no replication that is whole.
+        If a trace has no complete replication.
     """
     rows = [_of_row(label, row) for label, trace in traces.items() for row in comparison(trace).rows]
     remarks = [f"{label}: {trace.incomplete}" for label, trace in traces.items() if trace.incomplete]
@@ -114,13 +114,13 @@ def of_sweep(sweep: SweepLike) -> Listing:
     Raises
     ------
     TraceError
-        If no cell has come to a result.
+        If no cell has a result.
     """
     results, axes = sweep.results(), list(sweep.axes)
     if results.empty:
         raise TraceError(
-            f"{sweep.path}: {sweep.incomplete or 'no cell came to a result'}, so there is nothing to show; "
-            "go on with the sweep, or look into its failures"
+            f"{sweep.path}: {sweep.incomplete or 'no cell has a result'}, so there is nothing to show; "
+            "continue the sweep, or examine its failures"
         )
     remarks = [f"{sweep.name}: {sweep.incomplete}"] if sweep.incomplete else []
     failed = sweep.failures()
@@ -139,12 +139,13 @@ def estimated(
     Parameters
     ----------
     results
-        A row for each combination of keys, strategy and replication, with metrics by name; NaN where one is
-        unknown or undefined. It is then unknown over replications: those are its worst ones.
+        One row per combination of keys, strategy and replication, with one column per metric; NaN if a metric
+        is unknown or undefined. Its estimate is then None: leaving out such replications, which are the
+        worst ones, would bias it.
     keys
         Columns that distinguish the rows of a strategy.
     metrics
-        Those to estimate; all if not given.
+        Metrics to estimate; default: all.
     """
     rows = []
     by = [*keys, "strategy"]
@@ -169,14 +170,14 @@ def together(found: Mapping[str, Trace | SweepLike]) -> Listing:
     Raises
     ------
     TraceError
-        If a sweep is not alone: its cells and traces have no keys in common.
+        If a sweep is combined with other folders: its cells and traces have no common keys.
     """
     traces = {label: one for label, one in found.items() if isinstance(one, Trace)}
     if len(traces) == len(found):
         return of_traces(traces)
     if len(found) > 1:
         name = next(label for label in found if label not in traces)
-        raise TraceError(f"{name}: a sweep beside other folders; expected traces, or one sweep alone")
+        raise TraceError(f"{name}: a sweep among several folders; expected traces, or one sweep alone")
     (sweep,) = found.values()
     assert not isinstance(sweep, Trace)
     return of_sweep(sweep)

@@ -1,4 +1,4 @@
-"""A listing as text: for a terminal, as CSV, Markdown and LaTeX, and as JSON."""
+"""Formatting of listings: tables for the terminal, CSV, Markdown, LaTeX and JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Intervals = Literal["ends", "half", "none"]
-"""How intervals are written: ``[low, high]``, ``± its larger side``, or not at all."""
+"""Format of intervals: ``[low, high]``, ``±`` the larger side, or not shown."""
 
 DEFAULT_METRICS = (
     "ttft_p50_s",
@@ -43,12 +43,12 @@ DEFAULT_METRICS = (
     "perplexity",
     "accuracy",
 )
-"""Of those that any row knows."""
+"""Metrics shown by default, as far as any row has a value."""
 
 HALF = "±: the larger side of the 95 % interval."
-"""What has to be said where intervals are halves: on their metrics' scales they are seldom symmetric."""
+"""Note for half intervals, since intervals are rarely symmetric on the scale of the metric."""
 
-_ROUNDING = 1e-9  # relative: equal replications whose sums were taken in another order
+_ROUNDING = 1e-9  # relative; equal replications differ by as much if they are summed in another order
 _MOST_DECIMALS = 6
 
 _LATEX = {
@@ -72,7 +72,7 @@ _LATEX = {
 
 
 def as_rich(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> Table:
-    """A table for the terminal, one row per strategy and trace or cell."""
+    """Create a table for the terminal, one row per strategy and trace or cell."""
     keys = _keys(listing)
     columns = [
         Column(key, tuple(Text(_key_text(row, key)) for row in listing.rows), 0, justify_left=True)
@@ -84,7 +84,7 @@ def as_rich(listing: Listing, names: Sequence[str], intervals: Intervals = "ends
 
 
 def as_markdown(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> str:
-    """A pipe table, as GitHub and most others read it."""
+    """Write a Markdown pipe table (GitHub flavour)."""
     columns = _columns(listing, names, intervals)
     keys = _keys(listing)
     heads = [*keys, *(f"{head} ({unit})" if unit else head for head, unit, _ in columns)]
@@ -96,7 +96,7 @@ def as_markdown(listing: Listing, names: Sequence[str], intervals: Intervals = "
 
 
 def as_latex(listing: Listing, names: Sequence[str], intervals: Intervals = "ends") -> str:
-    r"""A ``tabular`` with booktabs' rules, for ``\usepackage{booktabs}``; a rule between traces or cells."""
+    r"""Write a ``tabular`` for ``\usepackage{booktabs}``, with extra space between traces or cells."""
     columns = _columns(listing, names, intervals)
     keys = _keys(listing)
     heads = [*keys, *(f"{head} [{unit}]" if unit else head for head, unit, _ in columns)]
@@ -119,7 +119,7 @@ def as_latex(listing: Listing, names: Sequence[str], intervals: Intervals = "end
 
 
 def as_csv(listing: Listing, names: Sequence[str]) -> str:
-    """One line per strategy and metric, in SI units and full precision; empty where undefined."""
+    """Write CSV: one line per strategy and metric, in SI units and full precision; empty if undefined."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*listing.keys, "strategy", "metric", "n", "mean", "low", "high", "at_least"])
@@ -134,7 +134,7 @@ def as_csv(listing: Listing, names: Sequence[str]) -> str:
 
 
 def as_json(listing: Listing, names: Sequence[str]) -> dict[str, Any]:
-    """Everything at full precision; null where undefined, never NaN."""
+    """Return the listing in full precision; null where undefined, never NaN."""
     return {
         "keys": list(listing.keys),
         "remarks": list(listing.remarks),
@@ -153,7 +153,7 @@ def as_json(listing: Listing, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _keys(listing: Listing) -> list[str]:
-    """What stands in front: the trace's label only where there are several."""
+    """Return the names of the leading columns; the trace's label only if there are several traces."""
     keys = [
         key
         for key in listing.keys
@@ -169,7 +169,7 @@ def _key_text(row: Listed, key: str) -> str:
 def _columns(
     listing: Listing, names: Sequence[str], intervals: Intervals
 ) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Title, unit and cells of every metric; one unit for a whole column."""
+    """Return the title, unit and cells of every metric; one unit per column."""
     found = []
     for name in names:
         metric = metric_name(name)
@@ -198,9 +198,10 @@ def _cell(row: Listed, name: str, scale: float, intervals: Intervals) -> str:
 
 
 def estimate_text(estimate: Estimate, scale: float, intervals: Intervals) -> str:
-    """Write a mean of three figures, and its interval with as many decimals, or as many as show its width.
+    """Format a mean with three significant figures, and its interval with as many decimals.
 
-    Half an interval is its larger side; one that ends at its mean has no half, and its ends are written.
+    More decimals are used if the ends of the interval would otherwise look equal. A half interval is the
+    larger side; if the mean is an end of the interval, both ends are written instead.
     """
     mean = estimate.mean / scale
     text = number(mean)
@@ -255,7 +256,7 @@ def _in_markdown(text: str) -> str:
 
 def _latex_row(cells: Sequence[str]) -> str:
     row = " & ".join(map(_in_latex, cells))
-    # After \\, a star or a bracket would be read as the line break's own.
+    # LaTeX would read a star or a bracket after \\ as an argument of the line break.
     return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
 
 

@@ -1,4 +1,4 @@
-"""Metrics by name: what people call them, what each is, and in which unit."""
+"""Names of metrics: titles for tables and axes, meanings and units."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from edgesim.statistics import metric
 __all__ = ["COUNTS", "METRICS", "MetricName", "metric_name", "unit_of"]
 
 COUNTS = ("offered", "completed", "failed", "censored")
-"""Requests by how they ended, which stand beside metrics."""
+"""Counts of requests by outcome, listed together with the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """One metric.
+    """The name, title and unit of a metric.
 
     Attributes
     ----------
     name
         As in ``Result.summary()``.
     title
-        For tables and axes, without the unit.
+        Title for tables and axes. It contains the unit, except that of times.
     unit
-        ``s`` for times, which are shown in what suits them; that of others stands in their titles.
+        ``s`` for times, which are shown in s, ms or µs, depending on their size.
     meaning
-        What it is (docs/reference/metrics.md defines it).
+        Short definition (docs/reference/metrics.md has the full one).
     is_better_low
-        Whether less is better; None where neither is.
+        Whether lower values are better; None if neither is.
     """
 
     name: str
@@ -43,7 +43,7 @@ class MetricName:
 
     @property
     def is_time(self) -> bool:
-        """Whether it is a length of time."""
+        """Whether the metric is a duration."""
         return self.unit == "s"
 
 
@@ -57,16 +57,16 @@ def _known() -> dict[str, MetricName]:
 
 
 METRICS: Mapping[str, MetricName] = MappingProxyType(_known())
-"""By name, in the order in which they are shown."""
+"""All metrics and counts by name, in the order of display."""
 
 
 def metric_name(name: str) -> MetricName:
-    """Look a metric up.
+    """Return the metric with this name.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is no such metric.
     """
     if name not in METRICS:
         raise InputError(f"--metric: there is no metric {name!r}; {suggest(name, METRICS)}")
@@ -74,7 +74,7 @@ def metric_name(name: str) -> MetricName:
 
 
 def unit_of(named: MetricName, largest: float) -> tuple[float, str]:
-    """What values are divided by, and the unit that they are then in: that of the largest, for times."""
+    """Return a divisor for values and the resulting unit; for times, chosen by the largest value."""
     if not named.is_time:
         return 1.0, ""
     return next((entry for entry in TIME_UNITS if largest >= entry[0]), TIME_UNITS[-1])

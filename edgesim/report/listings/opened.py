@@ -1,4 +1,4 @@
-"""Folders that a user names: traces and sweeps, several of them under labels of their own."""
+"""Open the traces and sweeps in given folders, and label them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SweepLike", "labelled", "opened", "strategies_asked"]
 
 
 class SweepLike(Protocol):
-    """What is asked of a sweep."""
+    """Interface of a sweep that listings, figures and pages use."""
 
     @property
     def path(self) -> Path: ...
@@ -35,19 +35,19 @@ class SweepLike(Protocol):
 
 
 def opened(path: Path) -> Trace | SweepLike:
-    """Open what a folder holds.
+    """Open the trace or sweep in a folder.
 
     Raises
     ------
     TraceError
-        If it holds neither a trace nor a sweep, or one that cannot be read, or no run could have written.
+        If the folder contains neither a trace nor a sweep, or one that is unreadable or inconsistent.
     """
     try:
         is_sweep, is_trace = (path / "sweep.json").is_file(), (path / "run.json").is_file()
     except (OSError, ValueError) as error:  # a name that no file can have
         raise TraceError(f"{path}: cannot be read ({error})") from None
     if is_sweep:
-        # Only now: it stands on the runner, and most folders are traces.
+        # Imported late, since it imports the runner and most folders are traces.
         from edgesim.sweep.reader import Sweep
 
         return Sweep(path)
@@ -64,16 +64,16 @@ def opened(path: Path) -> Trace | SweepLike:
 
 
 def labelled(paths: Sequence[Path]) -> dict[str, Trace | SweepLike]:
-    """Open several folders, each by the shortest end of its path that no other has.
+    """Open several folders; label each by the shortest suffix of its path that is unique.
 
     Raises
     ------
     TraceError
-        As :func:`opened` does; or if one is named twice.
+        As :func:`opened`; also if a folder is given twice.
     """
     whole = [path.resolve() for path in paths]
     if twice := [str(path) for path, n in Counter(whole).items() if n > 1]:
-        raise TraceError(f"{twice[0]}: named twice; expected each folder once")
+        raise TraceError(f"{twice[0]}: given twice; expected each folder once")
     return {_label(path, whole): opened(given) for path, given in zip(whole, paths, strict=True)}
 
 
@@ -87,12 +87,12 @@ def _label(path: Path, paths: Sequence[Path]) -> str:
 
 
 def strategies_asked(known: Sequence[str], asked: Sequence[str], where: str) -> tuple[str, ...]:
-    """Those that are asked for, in their own order; all if none is.
+    """Return the requested strategies in the order of `known`; all if none is requested.
 
     Raises
     ------
     TraceError
-        If one is not there.
+        If a requested strategy does not exist.
     """
     for label in asked:
         if label not in known:

@@ -1,4 +1,4 @@
-"""Every metric of every run of a trace, a run a row."""
+"""Table of all metrics of a trace, one row per run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["run_rows"]
 
 
 def run_rows(trace: Trace) -> pd.DataFrame:
-    """Counts and metrics by strategy and replication (the index).
+    """Return the counts and metrics of each run, indexed by strategy and replication.
 
-    Columns: requests offered, completed, failed and censored, then the metrics by their names
-    (``e2e_mean_s``, ``ttft_p95_s``, ``active_j_per_token``, ...); NaN where one is unknown or undefined.
+    Columns: requests offered, completed, failed and censored, then the metrics by name (``e2e_mean_s``,
+    ``ttft_p95_s``, ``active_j_per_token``, ...); NaN if a metric is unknown or undefined.
 
     Raises
     ------
     TraceError
-        If no replication is whole.
+        If no replication is complete.
     """
     rows = {
         (one.strategy, one.replication): {

@@ -1,4 +1,4 @@
-"""A sweep as a table: its cells and strategies, with the metrics that are asked for first."""
+"""Tables of a sweep: the main metrics by cell and strategy, and the results of capacity searches."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["CapacityTable", "SweepTable"]
 
 _SHOWN = ("e2e_mean_s", "ttft_p95_s", "attainment", "active_j_per_token")
 _SHORT = {"attainment": "met", "active_j_per_token": "J/token"}
-"""Headings where the metric's own title is too long for a column."""
+"""Short headings for metrics whose titles are too long for a column."""
 _MOST_ROWS = 100
 
 
 @dataclass(frozen=True)
 class SweepTable:
-    """A row for each cell and strategy: means over replications with their 95 % intervals."""
+    """One row per cell and strategy: means over replications with their 95 % intervals."""
 
     sweep: Sweep
 
@@ -57,7 +57,7 @@ class SweepTable:
 
 @dataclass(frozen=True)
 class CapacityTable:
-    """A row for each search: the highest load that meets the objectives, as an interval."""
+    """One row per search: the highest load that meets the objectives, as an interval."""
 
     sweep: Sweep
 
@@ -78,9 +78,8 @@ class CapacityTable:
             table.add_row(*(Text(str(each)) for each in cells))
         yield table
         yield Text(
-            f"Highest {asked['path']} with {asked['goal']}: from what is known to meet it to what is known "
-            f"not to, by {asked['confidence']:.0%} intervals over {self.sweep.record['replications']} "
-            "replications; "
+            f"Highest {asked['path']} with {asked['goal']}: from a value that meets it to one that does not, "
+            f"by {asked['confidence']:.0%} intervals over {self.sweep.record['replications']} replications; "
             "limited by saturation where the number of requests in flight keeps growing.",
             style="dim",
         )
@@ -89,7 +88,7 @@ class CapacityTable:
 def _range(row: Mapping[Hashable, Any]) -> str:
     low, high, unit = float(str(row["low"])), float(str(row["high"])), row["unit"]
     if math.isnan(low) and math.isnan(high):
-        return "open in all of the range"
+        return "undecided in the whole range"
     if math.isnan(low):
         return f"below {high:g} {unit}".rstrip()
     if math.isnan(high):

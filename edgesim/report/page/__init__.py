@@ -1,8 +1,8 @@
-"""A trace or a sweep as one HTML page that needs no network: figures, tables, and where they come from.
+"""Self-contained HTML page of a trace or a sweep, with figures, tables and provenance.
 
-Python gathers numbers (a module per figure) and writes them into the page as JSON; a script of its own draws
-them as SVG at the width at hand, and saves them. Names in a trace are a stranger's: the template escapes
-them, the script writes them as text only, and the page's policy lets nothing else run.
+Python computes the numbers (one module per figure) and embeds them in the page as JSON; the page's script
+draws them as SVG at the available width, and saves them. Names in a trace are untrusted: the template escapes
+them, the script inserts them as text only, and the page's Content Security Policy blocks other scripts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The comparison on the page: the numbers that a run prints, as tables, cards and dots with intervals."""
+"""The comparison of strategies on the page: tables, cards, and dots with intervals."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 NAMES = tuple(name for name in METRICS if name not in COUNTS)
-"""Metrics in the order in which the page offers them; others follow under their own names."""
+"""Metrics in the order of the page; other metrics follow under their own names."""
 
 FIRST = "e2e_mean_s"
-"""The metric that is shown first."""
+"""The metric shown first."""
 
 
 def title_of(name: str) -> str:
-    """What a metric is called on the page."""
+    """Title of a metric on the page; the name of a metric without a title."""
     return METRICS[name].title if name in METRICS else name
 
 
@@ -47,14 +47,14 @@ def is_time(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts; each cell has its tone, better, worse or none."""
+    """A table of texts; each cell is a text and a tone: ``better``, ``worse`` or empty."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[tuple[str, str], ...], ...]
 
 
 def table(heads: Iterable[str], columns: Iterable[Sequence[Text]]) -> Table:
-    """Take over columns of the terminal's table, with what its colours say."""
+    """Convert columns of the terminal's table; colours become tones."""
     rows = tuple(
         tuple((cell.plain.strip(), _tone(cell)) for cell in cells) for cells in zip(*columns, strict=True)
     )
@@ -70,7 +70,7 @@ def _tone(cell: Text) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A finding in a few words."""
+    """A short finding: the best strategy by one metric."""
 
     title: str
     value: str
@@ -89,11 +89,11 @@ _MOST_CARDS = 4
 
 
 def cards(compared: Comparison) -> list[Card]:
-    """Name the best strategy by each of a few metrics, the next, and those that it is not distinguished from.
+    """Name the best strategy by each of a few metrics, the second best, and those not distinguished from it.
 
-    A strategy that is saturated, or whose metric is unknown, is no candidate. Two are distinguished where the
-    interval of their difference, paired by replication, leaves out no difference; fewer than two
-    replications have none, and make no winner.
+    Strategies that are saturated, or whose metric is unknown, are not considered. Two strategies are
+    distinguished if the interval of their difference, paired by replication, excludes zero. With fewer than
+    two replications there is no interval, and no best strategy is named.
     """
     found = []
     for name, title, is_more_better in _CARDS:
@@ -144,7 +144,7 @@ def _time_scale(length_s: float) -> tuple[float, str]:
 def dots(
     compared: Comparison, names: Iterable[str] | None, *, name: str, title: str, note: str
 ) -> Figure | None:
-    """Means with intervals, a view per metric that is known of any strategy; None if there is none."""
+    """Create a figure of means with intervals, one view per metric; None if no metric is known."""
     known = [metric for row in compared.rows for metric in row.estimates]
     wanted = dict.fromkeys([*NAMES, *known] if names is None else names)
     views: list[Any] = []
@@ -173,10 +173,10 @@ def _dot(at: int, row: Row, metric: str) -> dict[str, Any]:
 
 
 def warnings(compared: Comparison, about: About) -> list[str]:
-    """Say what makes the numbers less than they seem, in sentences."""
+    """List warnings about the comparison: incomplete runs, saturation, failures, and missing intervals."""
     found = []
     if about.incomplete is not None:
-        found.append(f"The run is {about.incomplete}; what follows is of those.")
+        found.append(f"The run is {about.incomplete}; the results below are of those.")
     for row in compared.rows:
         outcomes = row.outcomes
         if row.is_saturated:
@@ -195,8 +195,8 @@ def warnings(compared: Comparison, about: About) -> list[str]:
             )
         if row.n_beyond:
             found.append(
-                f"{row.strategy}: {row.n_beyond} answers met worse than was measured, and count as the worst "
-                "measured."
+                f"{row.strategy}: {row.n_beyond} answers had impairments beyond those measured, and count as "
+                "the worst measured."
             )
     if compared.rows and all(len(row.replications) < 2 for row in compared.rows):
         found.append("One replication: there are no intervals, and a difference may be chance.")
@@ -204,7 +204,7 @@ def warnings(compared: Comparison, about: About) -> list[str]:
 
 
 def every_metric(compared: Comparison) -> Table:
-    """A row per metric, and per group's utilisation, that is known of any strategy; a column per strategy."""
+    """Create a table with one row per known metric and per group's utilisation, one column per strategy."""
     rows = compared.rows
     names = dict.fromkeys([*NAMES, *(name for row in rows for name in row.estimates)])
     lines: list[tuple[tuple[str, str], ...]] = []

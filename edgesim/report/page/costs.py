@@ -1,4 +1,4 @@
-"""Figures of what each strategy costs and is worth: energy, and answers."""
+"""Figures of the energy and the answer quality of each strategy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_POINTS = 200
 
 
 def energy(trace: Trace) -> Figure:
-    """Energy per token delivered, by what it went to, and the active part by groups of devices."""
+    """Create the figure of energy per token: by activity, and the active part by device group."""
     rows: dict[str, list[dict[str, float]]] = {}
     groups: dict[str, list[dict[str, float]]] = {}
     for strategy in trace.strategies:
@@ -76,8 +76,8 @@ def energy(trace: Trace) -> Figure:
         name="energy",
         kind="stacks",
         title="Energy per token",
-        note="Of all devices, per token delivered, averaged over replications. Idling is what devices draw "
-        "by being up, whatever the strategy: per token it falls as more is asked.",
+        note="Of all devices, per token delivered, averaged over replications. Idling: the idle power of all "
+        "devices, under any strategy; per token it decreases with more requests.",
         content={"views": [view for view in views if view["rows"] and view["parts"]]},
     )
 
@@ -96,19 +96,19 @@ def _stack(
 
 
 def answers(compared: Comparison) -> Figure | None:
-    """Accuracy and perplexity with intervals; None where answers were not measured."""
+    """Create the figure of accuracy and perplexity with intervals; None if answers were not measured."""
     return dots(
         compared,
         ("accuracy", "perplexity"),
         name="answers",
         title="Answers",
-        note="Share of tokens that were right, and perplexity, as measured answers say; 95 % intervals over "
+        note="Share of right tokens, and perplexity, from measured answers; 95 % intervals over "
         "replications.",
     )
 
 
 def exits(trace: Trace) -> Figure | None:
-    """Up to which block requests' tokens went, on average, as distributions; None where all passed all."""
+    """Create the figure of the distribution of requests' mean exit block; None if no token exited early."""
     series: list[Any] = []
     for at, strategy in enumerate(trace.strategies):
         found = [
@@ -126,16 +126,16 @@ def exits(trace: Trace) -> Figure | None:
     if not series:
         return None
     x_axis, y_axis = (
-        {"label": "blocks passed", "log": False},
+        {"label": "blocks computed", "log": False},
         {"label": "share of requests", "low": 0, "high": 1},
     )
     return Figure(
         name="exits",
         kind="lines",
         title="Early exits",
-        note="Blocks that a request's tokens passed, on average over its tokens; requests of which all "
-        "tokens passed all blocks are left out.",
+        note="Blocks computed per token, averaged over the tokens of a request; requests whose tokens all "
+        "passed all blocks are left out.",
         content={
-            "views": [{"label": "Blocks passed", "x": x_axis, "y": y_axis, "step": True, "series": series}]
+            "views": [{"label": "Blocks computed", "x": x_axis, "y": y_axis, "step": True, "series": series}]
         },
     )

@@ -1,4 +1,4 @@
-"""What a figure of the page is: a kind that the script knows how to draw, and its numbers."""
+"""Figures of the page: a kind that the script can draw, and its data."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["Figure", "Section", "busiest", "numbers", "thinned"]
 FloatArray = npt.NDArray[np.float64]
 
 N_SIGNIFICANT = 5
-"""Digits of a number in the page: more than any screen shows."""
+"""Significant digits of numbers in the page: more than a screen can show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure.
+    """One figure of the page.
 
     Attributes
     ----------
     name
-        Its id in the page, and the stem of the files it is saved to.
+        Id in the page, and stem of the names of saved files.
     kind
-        Which function of the script draws it: lines, dots, stacks, heat, map or gantt.
+        Function of the script that draws it: lines, dots, stacks, heat, map or gantt.
     note
-        What is shown, and what has to be known to read it.
+        Description, and remarks needed to read the figure.
     content
-        Its views, of which one at a time is shown; the shape is the kind's.
+        Views, shown one at a time; their structure depends on the kind.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading of the page with what stands below it."""
+    """A heading of the page with the figures below it."""
 
     name: str
     title: str
@@ -52,7 +52,7 @@ class Section:
 
 
 def numbers(values: Iterable[float] | FloatArray) -> list[Json]:
-    """Write numbers for the page: rounded to five significant digits, null for what is not finite."""
+    """Round numbers to five significant digits for the page; None for those that are not finite."""
     array = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
     return [None if not np.isfinite(value) else _short(float(value)) for value in array]
 
@@ -63,13 +63,13 @@ def _short(value: float) -> int | float:
 
 
 def thinned(n_points: int, n_most: int) -> npt.NDArray[np.int64]:
-    """Return indices of at most so many of some points, evenly spread, with the first and the last."""
+    """Return indices of at most `n_most` points, evenly spread, including the first and the last."""
     if n_points <= n_most:
         return np.arange(n_points)
     return np.unique(np.linspace(0, n_points - 1, n_most).round().astype(np.int64))
 
 
 def busiest(counts: Iterable[int]) -> int:
-    """Which view to show first: the one in which most takes part, so that there is something to see."""
+    """Return the index of the view with the largest count, to be shown first; 0 without views."""
     found = list(counts)
     return found.index(max(found)) if found else 0

@@ -1,4 +1,4 @@
-"""Figures of latencies: distributions in which what was cut off, or failed, counts as it should."""
+"""Figure of the latency distributions, with censored and failed requests taken into account."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from edgesim.trace.reader import Trace
 
 __all__ = ["distributions"]
 
-_MOST_POINTS = 400  # of a line: more than a screen's pixels can tell apart
+_MOST_POINTS = 400  # points per line: more than a screen can resolve
 _TITLES = {"e2e": "End to end", "ttft": "Time to first token", "tpot": "Time per output token"}
-_LOG_FROM = 30.0  # ends of the axis this many times apart
+_LOG_FROM = 30.0  # ratio of the ends of the axis above which it is logarithmic
 
 
 def distributions(trace: Trace) -> Figure:
-    """Kaplan-Meier curves of each latency, all replications' requests together."""
+    """Create the figure of Kaplan-Meier curves of each latency, pooled over all replications."""
     horizon_s = cast("float | None", trace.run["horizon_s"])
     warmup_s = about(trace).warmup_s
     samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in SAMPLES}
@@ -42,7 +42,8 @@ def distributions(trace: Trace) -> Figure:
         kind="lines",
         title="Distribution of latencies",
         note="Share of requests answered within a time, over all replications. Requests in flight at the end "
-        "count up to their age (Kaplan-Meier), failed ones as never answered: their curve stays below 1.",
+        "are censored at their age (Kaplan-Meier); failed ones count as never answered, so that the curve "
+        "stays below 1.",
         content={"views": [view for view in views if view["series"]]},
     )
 

@@ -1,4 +1,4 @@
-"""The map of the network: where things are, how busy each was, and what went over which link."""
+"""Map of the network: positions and utilisation of devices, and traffic on links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _MOST_LINKS = 4000
 
 
 def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
-    """Draw the devices and links, a view per strategy; None of a network too large to be drawn."""
+    """Create the map of devices and links, one view per strategy.
+
+    None if the network is too large to be drawn, or has fewer than two nodes.
+    """
     found = topology_map(trace)
     if len(found.nodes) > _MOST_NODES or len(found.links) > _MOST_LINKS or len(found.nodes) < 2:
         return None
@@ -44,16 +47,16 @@ def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
     known = (
         "Drawn to scale. "
         if found.is_to_scale
-        else "Where no place is known, nodes are laid out by their links. "
+        else "Nodes without a known position are laid out by their links. "
     )
-    reach = "Shaded: how far cells reach in the median. " if any(cell.reach_m for cell in found.cells) else ""
+    reach = "Shaded: median range of the cells. " if any(cell.reach_m for cell in found.cells) else ""
     return Figure(
         name="network",
         kind="map",
         title="Network",
-        note=f"{known}{reach}The arc round a device is the share of the run that it computed, averaged over "
-        "replications; a link is the wider the more is on its way over it in the first replication; radio "
-        "links are dashed.",
+        note=f"{known}{reach}The arc around a device shows the share of the run in which it computed, "
+        "averaged over replications; the width of a link grows with the mean number of hops under way on it "
+        "in the first replication; radio links are dashed.",
         content={
             "nodes": [
                 {
@@ -81,7 +84,7 @@ def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
 
 
 def _busy(trace: Trace, strategy: str) -> dict[str, float]:
-    """Share of the run that each device that can compute did, averaged over replications."""
+    """Share of the run in which each processor computed, averaged over replications."""
     found: dict[str, list[float]] = {}
     for replication in trace.replications(strategy):
         devices = trace.devices(strategy, replication)

@@ -1,4 +1,4 @@
-"""Where a page's numbers come from: what was run, with what, and on which machine."""
+"""Provenance of a page's numbers: the scenario, versions, and machine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Origin", "origin"]
 
 
 class Origin:
-    """Facts in pairs, texts that are shown as they are, and the options of each strategy.
+    """Provenance of a page: pairs of facts, and longer texts.
 
     Parameters
     ----------
     facts
-        Names and values, in the order in which they are shown.
+        Names and values, in the order of display.
     texts
-        Titles and texts: the scenario, and what each strategy was set to.
+        Titles and texts, shown verbatim: the scenario, the options of the strategies, and the placements.
     """
 
     def __init__(self, facts: list[tuple[str, str]], texts: list[tuple[str, str]]) -> None:
@@ -26,7 +26,7 @@ class Origin:
 
 
 def origin(record: Mapping[str, Any], folder: str) -> Origin:
-    """Gather them from what ``run.json`` or ``sweep.json`` says; what it lacks is left out."""
+    """Collect the provenance from ``run.json`` or ``sweep.json``; missing facts are left out."""
     scenario = _mapping(record.get("scenario"))
     machine, versions, git = (_mapping(record.get(name)) for name in ("machine", "versions", "git"))
     model, profile = _mapping(record.get("model")), _mapping(record.get("profile"))
@@ -44,7 +44,7 @@ def origin(record: Mapping[str, Any], folder: str) -> Origin:
         "Model digest (SHA-256)": model.get("digest"),
         "Profile": ", ".join(f"{name}: {value}" for name, value in profile.items() if _is_plain(value))
         or None,
-        "Simulating took": _seconds(record.get("simulating_took_s")),
+        "Simulation time": _seconds(record.get("simulating_took_s")),
         "Machine": ", ".join(f"{name}: {value}" for name, value in machine.items()),
         "Versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
         "Revision": git.get("revision")

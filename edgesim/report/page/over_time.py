@@ -1,4 +1,4 @@
-"""Figures over time: what was in flight, delivered and busy in the first replication."""
+"""Figures over time: requests in flight, tokens delivered and devices busy in the first replication."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_ROWS = 40
 
 
 def stretches(until_s: float) -> FloatArray:
-    """Edges of equal stretches of a run, from time zero to its end."""
+    """Divide a run into equal stretches, and return their edges, from time zero to the end."""
     return np.linspace(0.0, max(until_s, 1e-9), _N_STRETCHES + 1)
 
 
@@ -33,12 +33,14 @@ def over_time(
     edges_s: FloatArray,
     ends_s: Mapping[str, float],
 ) -> Figure:
-    """Lines per strategy: requests in flight, tokens delivered, devices busy; [n_stretches] points each.
+    """Create the figure of requests in flight, tokens delivered and devices busy, one line per strategy.
 
     Parameters
     ----------
+    edges_s
+        Edges of the stretches; a line has one point per stretch.
     ends_s
-        When each strategy's run ended, in the order of the scenario: what comes after is not known.
+        End of each strategy's run, in the order of the scenario; its line stops there.
     """
     middle = numbers((edges_s[1:] + edges_s[:-1]) / 2)
     in_flight = {label: _in_flight(table, edges_s, ends_s[label]) for label, table in requests.items()}
@@ -79,7 +81,10 @@ def _in_flight(requests: pd.DataFrame, edges_s: FloatArray, until_s: float) -> F
 
 
 def busy_devices(watched: Mapping[str, Watched], edges_s: FloatArray) -> Figure | None:
-    """How busy each device was over time, a view per strategy; the busiest of many. None without spans."""
+    """Create the figure of device utilisation over time, one view per strategy; None without spans.
+
+    If there are many devices, only the busiest are shown.
+    """
     views: list[Any] = []
     n_left_out = 0
     for label, each in watched.items():

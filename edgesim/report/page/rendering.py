@@ -1,4 +1,4 @@
-"""From a page's parts to one HTML file: nothing in it is fetched, and nothing but its own script runs."""
+"""Rendering of a page to one HTML file, which loads nothing and runs no script except its own."""
 
 from __future__ import annotations
 
@@ -23,22 +23,28 @@ __all__ = ["Page", "embedded", "made_by", "render"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a page is made of.
+    """The parts of a page.
 
     Attributes
     ----------
     title, lead
         The scenario's name, and a sentence below it.
+    kicker
+        Short line above the title.
     facts
-        Names and values for the line under the title.
+        Names and values for the line below the title.
     warnings
-        Sentences that stand before all numbers.
+        Sentences shown before all numbers.
+    cards
+        Findings in short form.
     tables
         Titles, notes and tables of the comparison, the first of which is always open.
     sections
         Figures under headings.
+    origin, made_by
+        Provenance of the numbers, and a sentence with its summary.
     is_figures_first
-        Whether they stand before the tables.
+        Whether the figures precede the tables.
     """
 
     title: str
@@ -87,12 +93,12 @@ def render(page: Page) -> str:
 
 
 def _hash(text: str) -> str:
-    """What a policy names an inline style or script by (CSP Level 3, 2.3.1)."""
+    """Hash source by which a policy allows an inline style or script (CSP Level 3, 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def embedded(content: object) -> Markup:
-    """Write JSON that cannot end the element it stands in, whatever its texts hold."""
+    """Write JSON with ``<``, ``>`` and ``&`` escaped, so that no text can end the enclosing element."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -100,5 +106,5 @@ def embedded(content: object) -> Markup:
 
 
 def made_by(path: Path, record: Mapping[str, object]) -> str:
-    """Say in a sentence what a page was made from, for its foot and the files of its figures."""
+    """Summarise a page's provenance in a sentence, for its footer and the files of its figures."""
     return Provenance.of([(path, record)]).sentence()

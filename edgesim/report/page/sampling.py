@@ -1,4 +1,4 @@
-"""Which requests of a run the page shows span by span: a few of each kind, of a run of any size."""
+"""Selection of the requests that the page shows span by span, bounded for runs of any size."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _LANDMARKS = (
     ("fastest", 0.0),
 )
 
-# What a span shows, the first that applies; the script has a colour for each.
+# Kinds of work of spans; the script has a colour for each.
 _WORK = ("compute", "air", "wire", "recorded", "all_reduce", "endpoint", "wait", "emit")
 _CARRIED = {"radio": "air", "wired": "wire", "recorded": "recorded"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Requests chosen, in order of importance, and what some of them are."""
+    """Ids of the selected requests, in order of importance, and labels of some, such as ``median``."""
 
     request_ids: IntArray
     landmarks: dict[int, str]
 
 
 def sampled_requests(requests: pd.DataFrame) -> Sampled:
-    """Choose landmarks of the end-to-end latency, some that were never answered, and others evenly spread."""
+    """Select quantiles of the end-to-end latency, some unanswered requests, and others evenly spread."""
     done = requests[(requests["outcome"] == "completed").to_numpy()]
     latency_s = floats(done, "ended_at_s") - floats(done, "arrived_at_s")
     ranked = done["request_id"].to_numpy(np.int64)[np.argsort(latency_s, kind="stable")]
@@ -52,7 +52,7 @@ def sampled_requests(requests: pd.DataFrame) -> Sampled:
     if len(ranked):
         for name, level in _LANDMARKS:
             landmarks.setdefault(int(ranked[round(level * (len(ranked) - 1))]), name)
-    # By bisection, so that however many fit, they spread over all latencies.
+    # In van der Corput order, so that any prefix of the selection is spread over all latencies.
     spread = (
         [int(ranked[round(share * (len(ranked) - 1))]) for share in _van_der_corput(2 * _MOST_REQUESTS)]
         if len(ranked)
@@ -63,16 +63,16 @@ def sampled_requests(requests: pd.DataFrame) -> Sampled:
 
 
 def _van_der_corput(n: int) -> list[float]:
-    """The sequence 1/2, 1/4, 3/4, 1/8, ... of van der Corput (1935): evenly spread wherever it is cut."""
+    """Sequence 1/2, 1/4, 3/4, 1/8, ... of van der Corput (1935), any prefix of which is evenly spread."""
     return [float(int(f"{k:b}"[::-1], 2)) / (1 << k.bit_length()) for k in range(1, n + 1)]
 
 
 def gantt(requests: pd.DataFrame, sampled: Sampled, spans: pd.DataFrame, n_most_spans: int) -> dict[str, Any]:
-    """Write the spans of sampled requests as integers, of as many as there is room for.
+    """Encode the spans of sampled requests as integers, up to `n_most_spans` spans in total.
 
-    Each span is seven numbers: device, peer (-1: none), what it shows, token, and microseconds from the
-    request's arrival to when it was asked for, from there to its start, and its length (-1: not begun, or
-    not ended, in the run).
+    Each span is seven numbers: device, peer (-1: none), kind of work, token, and three durations in
+    microseconds: from the request's arrival until the span was requested, from there to its start, and its
+    length (-1: not started, or not ended, in the run).
     """
     chosen = requests[requests["request_id"].isin(sampled.request_ids)]
     rows: dict[int, dict[Any, Any]] = {int(row["request_id"]): row for row in chosen.to_dict("records")}
@@ -114,7 +114,7 @@ def _written(spans: pd.DataFrame, arrived_s: float, names: dict[str, int]) -> li
     ]
     if unknown := sorted({str(kind) for kind in kinds}.difference(_WORK)):
         raise TraceError(
-            f"spans: kind holds {', '.join(unknown)}; expected {', '.join(SpanKind)}: the trace was not "
+            f"spans: kind contains {', '.join(unknown)}; expected {', '.join(SpanKind)}: the trace was not "
             "written by edgesim, or is damaged"
         )
     asked_s, started_s, ended_s = (floats(spans, f"{name}_at_s") for name in ("asked", "started", "ended"))

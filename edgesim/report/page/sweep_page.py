@@ -1,4 +1,4 @@
-"""The page of a sweep: lines with bands over each axis, every cell, and what failed."""
+"""The page of a sweep: lines with bands over each axis, a table of all cells, and failures."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _MOST_WARNED = 12
 
 
 def sweep_page(sweep: SweepLike) -> str:
-    """Write the page of a sweep, complete or not, as HTML.
+    """Create the HTML page of a sweep, which may be incomplete.
 
     Raises
     ------
     TraceError
-        If nothing of it is whole, or a file is damaged.
+        If no cell is complete, or a file is damaged.
     """
     results, failures = sweep.results(), sweep.failures()
     if results.empty:
         raise TraceError(
-            f"{sweep.path}: {sweep.incomplete or 'no cell is whole'}, so there is nothing to show; go on "
-            "with the sweep (--resume) first"
+            f"{sweep.path}: {sweep.incomplete or 'no cell is complete'}, so there is nothing to show; "
+            "continue the sweep (--resume) first"
         )
     unended = _without_an_end(results, list(sweep.axes))
     record, axes = sweep.record, list(sweep.axes)
@@ -57,14 +57,14 @@ def sweep_page(sweep: SweepLike) -> str:
     n_replications = results.groupby(["cell", "strategy"], observed=True).size()
     tables = [("Every cell", _NOTE, _cells(results, axes, [name for name in _SHOWN if name in metrics]))]
     if len(failures):
-        tables.append(("What failed", "", _texts(failures)))
+        tables.append(("Failures", "", _texts(failures)))
     views = _views(sweep, results, axes, metrics)
     figure = Figure(
         name="swept",
         kind="lines",
         title="Over the swept values",
         note="Means over replications with 95 % intervals as bands. A line breaks where the metric is "
-        "unknown in any replication, as where requests failed or were cut off.",
+        "unknown in any replication, for example because requests failed or were cut off.",
         content={
             "views": views,
             "first": next((at for at, view in enumerate(views) if view["label"] == title_of(FIRST)), 0),
@@ -99,7 +99,7 @@ _NOTE = (
 
 
 def _metrics(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Metrics in the page's order; numbers without a title come after them."""
+    """List the metrics in the order of the page, followed by numeric columns without a title."""
     others = {"cell", "strategy", "replication", *_COUNTS, *axes}
     names = [
         name
@@ -110,7 +110,7 @@ def _metrics(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 
 def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -> list[Any]:
-    """A view per metric, axis, and values of the other axes."""
+    """Create one view per metric, axis and combination of values of the other axes."""
     views: list[Any] = []
     panels = [panel for axis in axes for panel in _panels(results, axes, axis)]
     for axis, title, rows in panels:
@@ -144,7 +144,10 @@ def _views(sweep: SweepLike, results: pd.DataFrame, axes: Sequence[str], metrics
 
 
 def _panels(results: pd.DataFrame, axes: Sequence[str], axis: str) -> list[tuple[str, str, pd.DataFrame]]:
-    """Results along one axis: a panel for each values of the others, or one where these go along with it."""
+    """Split the results along one axis into panels: one per combination of values of the other axes.
+
+    If the other axes change together with this one, there is a single panel.
+    """
     others = [other for other in axes if other != axis]
     if not others:
         return [(axis, axis, results)]
@@ -164,7 +167,7 @@ def _panels(results: pd.DataFrame, axes: Sequence[str], axis: str) -> list[tuple
 def _positions(
     axis: str, values: Sequence[object], found: tuple[Sequence[float], str] | None
 ) -> tuple[Mapping[object, float], dict[str, Any]]:
-    """Where each value of an axis stands, and the axis."""
+    """Return the position of each value of an axis, and the description of the axis."""
     if found is None:
         return (
             {value: float(at) for at, value in enumerate(values)},
@@ -177,7 +180,7 @@ def _positions(
 
 
 def _numbers(values: Sequence[object]) -> tuple[list[float], str] | None:
-    """The numbers of an axis with their unit, of which texts such as ``1 Hz`` have the same; else None."""
+    """Return the numbers of an axis and their common unit, parsing texts such as ``1 Hz``; else None."""
     found = [split_number(value) for value in values if isinstance(value, str | int | float)]
     pairs = [pair for pair in found if pair is not None]
     units = {unit for _, unit in pairs}
@@ -191,7 +194,7 @@ def _numbers(values: Sequence[object]) -> tuple[list[float], str] | None:
 def _line(
     rows: pd.DataFrame, axis: str, metric: str, positions: Mapping[object, float]
 ) -> dict[str, Any] | None:
-    """A strategy along an axis: every position of which it has results, with nulls where it is unknown."""
+    """Create a strategy's line along an axis: all positions with results, null for unknown values."""
     points = [
         (positions[value], cell_estimate(group, metric))
         for value, group in rows.groupby(axis, sort=False, observed=True)
@@ -248,18 +251,18 @@ def _texts(table: pd.DataFrame) -> Table:
 def _warnings(sweep: SweepLike, failures: pd.DataFrame, n_replications: Sequence[int]) -> list[str]:
     found = []
     if sweep.incomplete is not None:
-        found.append(f"The sweep is {sweep.incomplete}; what follows is of those.")
+        found.append(f"The sweep is {sweep.incomplete}; the results below are of those.")
     if len(failures):
         found.append(f"{len(failures)} of its units failed; the reasons are listed below the results.")
     if min(n_replications) < 2:
         found.append(
-            "Some points stand on one replication: they have no interval, and a difference may be chance."
+            "Some points have only one replication: they have no interval, and a difference may be chance."
         )
     return found
 
 
 def _without_an_end(results: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Say in which cells requests failed or were cut off, and what share of them; most first."""
+    """List the cells in which requests failed or were cut off, with their share, the largest first."""
     if not set(_COUNTS) <= set(results):
         return []
     shares = []

@@ -1,4 +1,4 @@
-"""The figure of where requests' time went, from the parts that add up to each latency."""
+"""Figure of the latency breakdown of requests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from edgesim.trace.reader import Trace
 
 __all__ = ["time_went"]
 
-_LEAST_SHARE = 1e-4  # of a strategy's latency: a part that is less anywhere is drawn by no screen
+_LEAST_SHARE = 1e-4  # share of a strategy's latency below which a part is too small to be visible
 
 
 def time_went(trace: Trace, replications: dict[str, int]) -> Figure | None:
-    """Mean seconds of completed requests by part, in one replication of each strategy; None without any."""
+    """Create the figure of the mean seconds per part of completed requests, in one replication each.
+
+    None if no strategy has completed requests.
+    """
     means = {
         strategy: breakdown(trace, strategy, replication).drop(columns="request_id").mean()
         for strategy, replication in replications.items()
@@ -37,8 +40,8 @@ def time_went(trace: Trace, replications: dict[str, int]) -> Figure | None:
         name="time",
         kind="stacks",
         title="Where the time went",
-        note="Completed requests of the first replication, on the way that determined when the last token "
-        "was delivered; the parts add up to the mean latency.",
+        note="Completed requests of the first replication, along the critical path to the delivery of the "
+        "last token; the parts sum to the mean latency.",
         content={
             "views": [
                 {"label": "Seconds per request", "unit": "seconds", "parts": parts, "rows": rows},

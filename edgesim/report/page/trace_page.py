@@ -34,14 +34,14 @@ _MOST_SPANS = 60_000  # in the page, of all strategies: 2 MB
 
 
 def trace_page(trace: Trace) -> str:
-    """Write the page of a trace, complete or not, as HTML.
+    """Create the HTML page of a trace, which may be incomplete.
 
-    Spans are read a part at a time, of the first replication alone.
+    Spans are read in parts, and only those of the first replication.
 
     Raises
     ------
     TraceError
-        If no replication is whole, or a table is damaged.
+        If no replication is complete, or a table is damaged.
     """
     facts, compared = about(trace), comparison(trace)
     run = cast("Mapping[str, Any]", trace.run)
@@ -104,8 +104,8 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
         None,
         name="metrics",
         title="Means and intervals",
-        note="Mean over replications with its 95 % interval; an arrow: at least that much, for requests "
-        "without a known end. E2E: from arrival to the last token, TTFT: to the first, TPOT: per token after "
+        note="Mean over replications with its 95 % interval; an arrow: a lower bound, because some requests "
+        "have no known end. E2E: from arrival to the last token, TTFT: to the first, TPOT: per token after "
         "that, ITL: between two tokens.",
     )
     requests_drawn = Figure(
@@ -161,7 +161,7 @@ def _facts(facts: About, compared: Comparison) -> list[tuple[str, str]]:
 
 
 def _described(run: Mapping[str, Any]) -> str:
-    """The scenario's own description, from its text; empty where there is none."""
+    """Return the description in the scenario's text; empty if there is none."""
     try:
         stated = Document.parse(str(run.get("scenario", {}).get("text", "")), "scenario").root.get(
             "description"
@@ -178,6 +178,6 @@ def _noise(run: Mapping[str, Any]) -> list[str]:
     if not isinstance(p95, int | float) or p95 <= NOISY_P95:
         return []
     return [
-        f"The profile was measured on a busy machine: it misses held-out points by up to {p95:.0%}, and "
-        "times scaled from it are off likewise."
+        f"The profile was measured on a busy machine: it has errors of up to {p95:.0%} at held-out points, "
+        "and so have times scaled from it."
     ]

@@ -1,4 +1,4 @@
-"""How much was under way over time, from intervals: exact means over stretches of time."""
+"""Exact time averages of the number of intervals under way, over stretches of time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ IntArray = npt.NDArray[np.int64]
 def mean_under_way(
     starts_s: FloatArray, ends_s: FloatArray, edges_s: FloatArray, weights: FloatArray | None = None
 ) -> FloatArray:
-    """Mean number of intervals under way between each two edges, weighted; [n_edges - 1].
+    """Compute the weighted mean number of intervals under way between successive edges; [n_edges - 1].
 
-    The integral up to t of what is under way is the sum over intervals of ``(t - start)+ - (t - end)+``.
+    The integral up to t of the number under way is the sum over intervals of ``(t - start)+ - (t - end)+``.
     """
     weight = np.ones(len(starts_s)) if weights is None else weights
     integral_s = _ramps(starts_s, weight, edges_s) - _ramps(ends_s, weight, edges_s)
     mean: FloatArray = np.diff(integral_s) / np.diff(edges_s)
-    return np.maximum(mean, 0.0)  # which rounding may leave a little below
+    return np.maximum(mean, 0.0)  # rounding can make it slightly negative
 
 
 def _ramps(since_s: FloatArray, weights: FloatArray, at_s: FloatArray) -> FloatArray:
@@ -38,12 +38,12 @@ def _ramps(since_s: FloatArray, weights: FloatArray, at_s: FloatArray) -> FloatA
 def merged(
     owners: IntArray, starts_s: FloatArray, ends_s: FloatArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Unite the intervals of each owner where they overlap or touch; sorted by owner and start."""
+    """Merge overlapping or touching intervals of each owner; the result is sorted by owner and start."""
     if not len(owners):
         return owners, starts_s, ends_s
     order = np.lexsort((starts_s, owners))
     owners, starts_s, ends_s = owners[order], starts_s[order], ends_s[order]
-    # The latest end so far of the same owner: owners are set apart by more than the whole stretch of time.
+    # Latest end so far of the same owner; an offset longer than the whole time span separates the owners.
     apart_s = float(ends_s.max() - starts_s.min()) + 1.0
     shift_s = np.unique(owners, return_inverse=True)[1] * apart_s
     latest_s = np.maximum.accumulate(ends_s + shift_s)

@@ -1,4 +1,4 @@
-"""What the page needs of a run's spans, gathered in one pass over their parts."""
+"""Summary of a run's spans for the page, computed in one pass over the parts of the table."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _HOPS = ("send", "control")
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One run, from its spans.
+    """Summary of the spans of one run.
 
     Attributes
     ----------
     edges_s
-        Of the stretches of time, [n_stretches + 1].
+        Edges of the stretches of time, [n_stretches + 1].
     tokens_per_s
-        Delivered in each stretch.
+        Tokens delivered per second in each stretch, [n_stretches].
     busy
-        By device that computed, the share of each stretch in which it did.
+        By device that computed, the share of each stretch in which it computed, [n_stretches].
     hops
         By sender and receiver, the mean number of hops under way, and the bytes carried.
     sampled
-        Spans of the requests asked for, with :data:`GANTT_COLUMNS`, in the order in which they were booked.
+        Spans of the sampled requests, with :data:`GANTT_COLUMNS`, in the order in which they were booked.
     """
 
     edges_s: FloatArray
@@ -60,10 +60,10 @@ class Watched:
 def watch(
     trace: Trace, strategy: str, replication: int, edges_s: FloatArray, until_s: float, sample: IntArray
 ) -> Watched:
-    """Read the spans of one run once, a part at a time.
+    """Summarise the spans of one run, reading them once, part by part.
 
-    A device computes while any pass is under way on it; of a group's pass the time counts in which this
-    member computed. What was under way when the run ended, at `until_s`, lasts until then. Memory grows by 20
+    A device computes while any pass is under way on it; of a group's pass, only the time in which this member
+    computed counts. Spans under way at the end of the run, at `until_s`, last until then. Memory grows by 20
     bytes per pass.
     """
     devices = _Names()

@@ -1,1 +1,1 @@
-"""A run as Perfetto opens it: slices, counters and flows on tracks."""
+"""Export of a run to Perfetto: slices, counters and flows on tracks."""

@@ -1,4 +1,4 @@
-"""Chrome's JSON: the Trace Event Format, which Perfetto and others read.
+"""Writer of Chrome's JSON Trace Event Format, which Perfetto and other viewers read.
 
 "Trace Event Format" (Google, document 1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU): complete events (X),
 counters (C), flows (s, f) and metadata (M). Instants are microseconds with three decimals: whole nanoseconds.
@@ -22,14 +22,14 @@ __all__ = ["ChromeWriter"]
 
 _DECIMALS = pa.array([f"{number:03d}" for number in range(1000)])
 _TID_FROM = 1_000_000
-"""Threads' numbers lie above those of processes: one with its process's number would be its main thread."""
+"""Thread ids start above all process ids: a thread with the id of its process would be its main thread."""
 
 
 class ChromeWriter(TimelineWriter):
-    """Writes a timeline as JSON.
+    """Writer of a timeline as JSON.
 
-    A group is a process, a track a thread of it. Counters are of processes: two of one name in a group would
-    be one.
+    A group is a process, and a track one of its threads. Counters belong to processes: two counters of the
+    same name in a group would be merged.
     """
 
     def __init__(self, file: BinaryIO, title: str, names: Sequence[str], details: Sequence[str]) -> None:
@@ -38,11 +38,11 @@ class ChromeWriter(TimelineWriter):
         self._details = {name: _json(name) for name in details}
         self._group_of = np.zeros(1024, dtype=np.int64)
         head = {"displayTimeUnit": "ns", "otherData": {"title": title}}
-        self._between = "\n"  # what comes first is a group's name
+        self._between = "\n"  # separator; the first event is the name of a group
         file.write(f'{_json(head)[:-1]}, "traceEvents": ['.encode())
 
     def close(self) -> None:
-        """Write what ends the file."""
+        """Write the closing brackets."""
         self._file.write(b"\n]}\n")
 
     def _track(self, track: Track) -> None:
@@ -80,7 +80,7 @@ class ChromeWriter(TimelineWriter):
         self._write(event)
 
     def _detail(self, name: str, values: npt.NDArray[np.int64]) -> pa.Array:
-        """One pair of a mapping; null where there is no number."""
+        """Write one name-value pair per slice; null where the value is negative (missing)."""
         pair = _joined(f"{self._details[name]}: ", _text(values))
         return pc.if_else(pa.array(values >= 0), pair, None)
 

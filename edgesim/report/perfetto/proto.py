@@ -1,8 +1,8 @@
-"""Perfetto's own format: a sequence of TracePacket messages.
+"""Writer of Perfetto's own format: a sequence of TracePacket messages.
 
-Numbers of fields: ``protos/perfetto/trace/perfetto_trace.proto`` of github.com/google/perfetto; how tracks,
-slices, counters and flows are coded: https://perfetto.dev/docs/reference/synthetic-track-event. Instants are
-nanoseconds, whole.
+Field numbers: ``protos/perfetto/trace/perfetto_trace.proto`` of github.com/google/perfetto; encoding of
+tracks, slices, counters and flows: https://perfetto.dev/docs/reference/synthetic-track-event. Instants are
+whole nanoseconds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _OWN_SEQUENCE = 1
 
 
 class ProtoWriter(TimelineWriter):
-    """Writes a timeline as TracePacket messages."""
+    """Writer of a timeline as TracePacket messages."""
 
     def __init__(self, file: BinaryIO, title: str, names: Sequence[str], details: Sequence[str]) -> None:
         self._file = file
@@ -64,7 +64,7 @@ class ProtoWriter(TimelineWriter):
         self._describe(number(_UUID, self._root), text(_NAME, title), number(_ORDERING, _EXPLICIT))
 
     def close(self) -> None:
-        """Write what ends the file: nothing, here."""
+        """Do nothing: this format has no end marker."""
 
     def _track(self, track: Track) -> None:
         fields = [
@@ -124,7 +124,7 @@ class ProtoWriter(TimelineWriter):
 
 
 def _event(at_ns: npt.NDArray[np.int64], *fields: Packed) -> Packed:
-    """Packets, each with an event."""
+    """Create packets with one track event each."""
     n = len(at_ns)
     return message(
         _PACKET,

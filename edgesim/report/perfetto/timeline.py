@@ -1,4 +1,4 @@
-"""A run as a timeline: what each device does, sends and receives; each request, and its tokens."""
+"""Timeline of a run: passes, messages and transfers of each device; requests and their tokens."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["Timeline"]
 IntArray = npt.NDArray[np.int64]
 
 _AT_ONCE = 50_000  # rows of a part
-_ROWS_PER_REQUEST = 20  # or so; how large parts are changes nothing else
+_ROWS_PER_REQUEST = 20  # rough estimate; affects only the size of parts
 _ARRIVAL_NS = 1
-"""How long a transfer's arrival is drawn: it takes no time, and flows need a slice to end in."""
+"""Drawn length of an arrival: it takes no time, but a flow needs a slice to end in."""
 
 _ORDER = ("compute", "sums", "messages", "memory")
 _QUEUE, _COUNTERS = 0, 1  # ranks within a group; rows of slices follow
@@ -37,41 +37,42 @@ _OUTCOMES = tuple(one.value for one in Outcome)
 
 
 class Timeline:
-    """One strategy's one replication.
+    """Timeline of one replication of one strategy.
 
-    A device's group has a counter of the passes that wait for its station, what was counted over time (where
-    the trace has it), and rows: ``compute``, ``sums``, ``messages``, ``memory`` (waits), ``to PEER`` for each
-    direction of a link, and ``from PEER`` where its transfers arrive, or are lost: a marker of one nanosecond
-    each, to which a flow leads from the transfer. What overlaps lies in lanes. A request's row has the
-    request, and in it its tokens, each from the delivery before it to its own.
+    Each device is a group. It has a counter of the passes that wait for its station, the counters recorded
+    over time (where the trace has them), and these rows: ``compute``, ``sums``, ``messages``, ``memory``
+    (waits), ``to PEER`` for each direction of a link, and ``from PEER`` for the transfers that arrive or are
+    lost: a marker of one nanosecond each, to which a flow leads from the transfer. Overlapping slices are
+    laid out in lanes. A request's row shows the request and, nested in it, its tokens, each from the previous
+    delivery to its own.
 
     Parameters
     ----------
     trace, strategy, replication
-        Of which run.
+        The run.
 
     Attributes
     ----------
     title
-        What it is, in words.
+        Scenario, strategy and replication.
     names, details
-        All names of slices, and of the numbers beside them.
+        All names of slices, and of the numbers attached to slices.
 
     Raises
     ------
     TraceError
-        If that run is not in the trace, or its spans are not.
+        If the trace does not contain this run, or not its spans.
     """
 
     details = ("request", "token", "tokens", "bytes", "prompt tokens", "output tokens")
 
     def __init__(self, trace: Trace, strategy: str, replication: int) -> None:
         if strategy not in trace.strategies or replication not in trace.replications(strategy):
-            raise TraceError(f"{trace.path}: has no whole run of {strategy!r}, replication {replication}")
+            raise TraceError(f"{trace.path}: has no complete run of {strategy!r}, replication {replication}")
         if not trace.has_spans(strategy, replication):
             raise TraceError(
-                f"{trace.path}: has no spans of {strategy!r}, replication {replication}; expected what "
-                "devices and links did"
+                f"{trace.path}: has no spans of {strategy!r}, replication {replication}; run the scenario "
+                "again, keeping spans"
             )
         self.title = f"{trace.run.get('name') or trace.path.name}: {strategy}, replication {replication}"
         self._devices, self._requests, self._counters = (
@@ -86,7 +87,7 @@ class Timeline:
         self._n_tracks = 0
 
     def parts(self) -> Iterator[Part]:
-        """Tracks, slices and values, one after the other."""
+        """Yield the tracks, slices and values; each track before its slices or values."""
         work = self._work
         of_device: dict[str, list[int]] = {}
         arriving: dict[tuple[str, str], list[int]] = {}
@@ -121,7 +122,7 @@ class Timeline:
     # --- devices ----------------------------------------------------------------------------------
 
     def _row(self, group: Track, row: Row, place: int, which: npt.NDArray[np.intp]) -> Iterator[Part]:
-        """A row of what a device does, in lanes, and how many wait for it."""
+        """Yield one row of a device, in lanes, and the counter of its queue."""
         work = self._work
         yield from self._queue(group, row, place)
         track, tracks = self._lanes(group, row.label, _rank(row)[0], work.start_ns[which], work.end_ns[which])
@@ -134,12 +135,12 @@ class Timeline:
                 work.start_ns[mine],
                 work.end_ns[mine],
                 self._details_of(mine),
-                # A transfer's number is its place among all spans; one that has not arrived leads nowhere.
+                # A transfer's number is its index among all spans, from 1; without an arrival, no flow.
                 None if row.receiver is None else np.where(work.has_ended[mine], mine + 1, 0),
             )
 
     def _arrivals(self, group: Track, label: str, which: npt.NDArray[np.intp]) -> Iterator[Part]:
-        """Where transfers to a device arrive."""
+        """Yield the markers of the transfers that arrive at a device."""
         work = self._work
         which = which[work.has_ended[which]]
         which = which[np.argsort(work.end_ns[which], kind="stable")]
@@ -165,7 +166,7 @@ class Timeline:
     def _lanes(
         self, group: Track, label: str, rank: int, start_ns: IntArray, end_ns: IntArray
     ) -> tuple[IntArray, Sequence[Track]]:
-        """The track of each slice, and all of these tracks."""
+        """Return the track of each slice, and all these tracks."""
         lane = lanes_of(start_ns, end_ns)
         n_lanes = int(lane.max(initial=-1)) + 1
         tracks = [
@@ -176,7 +177,7 @@ class Timeline:
         return ids[lane], tracks
 
     def _queue(self, group: Track, row: Row, place: int) -> Iterator[Part]:
-        """How many of a row's spans have been asked for and not begun."""
+        """Yield the counter of a row's queue: spans requested, but not yet started."""
         of_row, from_ns, until_ns = self._work.waits
         mine = of_row == place
         if not mine.any() and row.label != "compute":
@@ -189,14 +190,14 @@ class Timeline:
         yield from _values(track, at_ns, step, self._duration_s)
 
     def _counted(self, group: Track, device: str) -> Iterator[Part]:
-        """What was counted over time of a device, and of the links on which it sends."""
+        """Yield the counters over time of a device, and of the links on which it sends."""
         counters = self._counters
         mine = counters[(counters["device"] == device).to_numpy()]
         for (name, peer), rows in mine.groupby(["name", "peer"], observed=True, dropna=False, sort=True):
             if name not in _UNITS:
                 continue
             label, unit = _UNITS[CounterName(name)]
-            label = label if peer != peer else f"{label} to {peer}"  # not a number: none
+            label = label if peer != peer else f"{label} to {peer}"  # NaN: no peer
             track = self._track(label, group.id, _COUNTERS, unit)
             yield track
             stated = rows[rows["value"].notna()].drop_duplicates("at_s", keep="last")
@@ -206,7 +207,7 @@ class Timeline:
     # --- requests ---------------------------------------------------------------------------------
 
     def _of_requests(self, rank: int) -> Iterator[Part]:
-        """A row for each request: itself, and in it its tokens."""
+        """Yield one row per request: the request with its tokens nested in it."""
         group = self._track("requests", rank=rank)
         yield group
         requests = self._requests.sort_values("request_id")
@@ -227,7 +228,7 @@ class Timeline:
         ended_ns = np.maximum(arrived_ns, nanoseconds(end_s.to_numpy(np.float64)))
         low, high = np.searchsorted(emits.request, ids, "left"), np.searchsorted(emits.request, ids, "right")
         n_tokens = high - low
-        n_rows = n_tokens + 2  # the request begins, its tokens, it ends
+        n_rows = n_tokens + 2  # start of the request, its tokens, end of the request
         first = np.cumsum(n_rows) - n_rows
         which = np.repeat(np.arange(len(ids)), n_rows)
         place = np.arange(n_rows.sum()) - first[which]
@@ -271,13 +272,13 @@ def _whole(trace: Trace, name: str, strategy: str, replication: int) -> pd.DataF
 
 
 def _rank(row: Row) -> tuple[int, str]:
-    """Where a row stands in its group."""
+    """Sort key of a row in its group."""
     known = row.label in _ORDER and row.receiver is None
     return _ROWS_FROM + (_ORDER.index(row.label) if known else len(_ORDER)), row.label
 
 
 def _values(track: Track, at_ns: IntArray, step: IntArray, duration_s: float) -> Iterator[Values]:
-    """A counter that goes up and down by steps, its value once at each instant within the run."""
+    """Yield a counter from its steps, with one value per instant, within the run."""
     order = np.argsort(at_ns, kind="stable")
     at_ns, value = at_ns[order], np.cumsum(step[order])
     is_last = np.append(at_ns[1:] != at_ns[:-1], True) & (at_ns <= nanoseconds(np.array([duration_s]))[0])

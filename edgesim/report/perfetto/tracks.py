@@ -1,4 +1,4 @@
-"""What a timeline consists of: tracks, and slices and values on them, in columns."""
+"""The parts of a timeline: tracks, and the slices and counter values on them, as columns."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A row of the picture, or a group of rows.
+    """A row of the timeline, or a group of rows.
 
     Attributes
     ----------
     id
-        From 1; of a parent lower than of its children.
+        Number from 1; that of a parent is lower than those of its children.
     parent
-        Id of the group that it is in; 0: it is one.
+        Id of the group that contains the track; 0: the track is a group.
     rank
-        Its place in the group, or among groups.
+        Position within the group, or among the groups.
     unit
-        Of a counter: ``bytes``, ``count``, or another unit's symbol; None of slices.
+        Unit of a counter: ``bytes``, ``count``, or the symbol of another unit; None for a track of slices.
     """
 
     id: int
@@ -39,23 +39,23 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Stretches of time on tracks that are there by then, each track's in order of time.
+    """Slices of time on tracks yielded before, in order of time on each track.
 
     Attributes
     ----------
     track, name
-        The track, and the place of the slice's name among the timeline's, ``[n]``.
+        Id of the track, and index of the slice's name among the names of the timeline, ``[n]``.
     start_ns, end_ns
-        ``[n]``.
+        Start and end, ``[n]``.
     details
-        Whole numbers beside it, ``[n]`` each; where one is negative there is none.
+        Integers attached to the slices, ``[n]`` each; negative: none.
     flow
-        Number of the transfer whose end it is, ``[n]``; None: of none.
+        Number of the transfer that starts or ends at the slice, ``[n]`` (0: none); None: no transfers.
     leaves
-        Whether it is the end at which these transfers begin.
+        Whether transfers start at these slices; otherwise they end there.
     opens, closes
-        Whether a row opens a slice, and closes it, ``[n]``; None: each does both. One that encloses others
-        has two rows, before them and after.
+        Whether a row opens a slice, and whether it closes one, ``[n]``; None: each row does both. A slice
+        that encloses others has two rows, one before them and one after.
     """
 
     track: IntArray
@@ -71,12 +71,12 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """A counter's values, in order of time: each holds until the next.
+    """Values of a counter in order of time; each is valid until the next.
 
     Attributes
     ----------
     at_ns, value
-        ``[n]``.
+        Instants and values, ``[n]``.
     """
 
     track: Track
@@ -85,4 +85,4 @@ class Values:
 
 
 Part = Track | Slices | Values
-"""What a timeline hands on, one after the other; a track before what is on it."""
+"""A part of a timeline. A track is yielded before its slices or values."""

@@ -1,4 +1,4 @@
-"""The spans of a run in columns, each with the row of the picture that it belongs to."""
+"""The spans of a run as columns, each span with its row of the timeline."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _ROWS = {
 
 
 class Row(NamedTuple):
-    """A row of the picture.
+    """A row of the timeline.
 
     Attributes
     ----------
     device
-        In whose group it is.
+        Device to whose group the row belongs.
     label
-        What goes on there.
+        Kind of work shown, such as ``compute``, or ``to PEER``.
     receiver
-        Of what a device sends to another: the row at the other end's device where it arrives.
+        For a row of transfers to another device: the receiving device, and the label of its row of arrivals.
     """
 
     device: str
@@ -74,22 +74,22 @@ class Emits(NamedTuple):
 
 
 class SpansOfWork:
-    """Spans of one run, but for deliveries: those begun before its end, cut off there.
+    """The spans of one run that started before its end, truncated there; deliveries are kept separately.
 
     Attributes
     ----------
     rows, names
-        All rows of the picture, and all names of spans.
+        All rows of the timeline, and all names of spans.
     row, name
-        Of each span, the places of its row and its name there, ``[n]``.
+        Indices of each span's row and name in these lists, ``[n]``.
     start_ns, end_ns
-        ``[n]``.
+        Start and end of each span, ``[n]``.
     request, token, n_tokens, size_bytes
-        ``[n]``; -1 of none.
+        Values of each span, ``[n]``; -1: none.
     has_ended
-        Whether it ended before the run, ``[n]``.
+        Whether the span ended before the run, ``[n]``.
     waits
-        Rows, beginnings and ends of waits before spans could start.
+        Rows, starts and ends of the waits before spans could start.
     emits
         Deliveries of tokens.
     """
@@ -120,7 +120,7 @@ class SpansOfWork:
         self.emits = Emits(*(column[order] for column in emits))
 
     def _columns(self, spans: pd.DataFrame) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """What is kept of a part."""
+        """Yield the columns kept from one part of the table."""
         is_emit = (spans["kind"] == SpanKind.EMIT).to_numpy()
         stated = spans[
             is_emit & spans["ended_at_s"].notna().to_numpy() & spans["request_id"].notna().to_numpy()
@@ -133,7 +133,7 @@ class SpansOfWork:
         asked_ns = nanoseconds(spans["asked_at_s"].to_numpy(np.float64))
         is_begun = spans["started_at_s"].notna().to_numpy()
         start_ns = nanoseconds(spans["started_at_s"].fillna(0.0).to_numpy(np.float64))
-        start_ns = np.where(is_begun, start_ns, self._duration_ns + 1)  # no record of its start
+        start_ns = np.where(is_begun, start_ns, self._duration_ns + 1)  # not started: waits beyond the end
         waited = start_ns > asked_ns
         yield "wait row", row[waited].astype(np.int64)
         yield "wait from", asked_ns[waited]
@@ -153,7 +153,7 @@ class SpansOfWork:
             yield column, np.where(values > 0, values, -1).astype(kind)
 
     def _places(self, spans: pd.DataFrame) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """The places of spans' rows and names; which there are is worked out once for all spans of a kind."""
+        """Return the indices of spans' rows and names, computed once per distinct kind, device and peer."""
         columns = ("kind", "device", "peer", "via")
         named = [spans[column].astype("category").cat for column in columns]
         code = np.zeros(len(spans), dtype=np.int64)
@@ -187,12 +187,12 @@ class SpansOfWork:
 
 
 def sound(trace: Trace, name: str, table: pa.Table) -> pd.DataFrame:
-    """Rows of a table of a trace, a foreign one's too.
+    """Check a table of a trace against the schema, and convert it; the trace need not be edgesim's own.
 
     Raises
     ------
     TraceError
-        If a column is not what the schema says of it.
+        If a column violates the schema.
     """
     for sentence in of_types(name, table):
         raise TraceError(f"{trace.path}: {sentence}")
@@ -202,12 +202,12 @@ def sound(trace: Trace, name: str, table: pa.Table) -> pd.DataFrame:
 
 
 def nanoseconds(at_s: npt.NDArray[np.float64]) -> IntArray:
-    """Instants in whole nanoseconds, the nearest; what is not later than another stays so.
+    """Round instants to whole nanoseconds; the rounding is monotonic.
 
     Raises
     ------
     TraceError
-        If one lies beyond the longest run that there can be.
+        If an instant exceeds twice the longest possible run.
     """
     latest_s, most_s = float(at_s.max(initial=0.0)), 2.0 * LONGEST_RUN_S
     if latest_s > most_s:
@@ -216,4 +216,4 @@ def nanoseconds(at_s: npt.NDArray[np.float64]) -> IntArray:
 
 
 def _or_none(value: object) -> str | None:
-    return None if value is None or value != value else str(value)  # not a number
+    return None if value is None or value != value else str(value)  # NaN: missing

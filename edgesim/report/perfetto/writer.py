@@ -1,4 +1,4 @@
-"""What writers of timelines share, whatever the format: parts as they come."""
+"""Base class of timeline writers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["TimelineWriter"]
 
 
 class TimelineWriter(ABC):
-    """Writes a timeline, part by part.
+    """Base class of writers that write a timeline part by part.
 
     Parameters
     ----------
     file
-        Takes the bytes.
+        Binary output file.
     title
-        Of the whole.
+        Title of the timeline.
     names, details
-        All names of slices, and of what stands beside them.
+        All names of slices, and of the numbers attached to slices.
     """
 
     @abstractmethod
@@ -38,7 +38,7 @@ class TimelineWriter(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write what ends the file."""
+        """Write the end of the file."""
 
     @abstractmethod
     def _track(self, track: Track) -> None: ...

@@ -1,8 +1,8 @@
-"""Figures of traces and sweeps, for papers: functions that return matplotlib's Figures.
+"""Publication figures of traces and sweeps, as functions that return matplotlib Figures.
 
-Each kind is a module with one function of its name, which takes a :class:`~edgesim.trace.reader.Trace` (or
-tables made from some) and draws nothing to a screen. :func:`edgesim.report.plots.saving.save` writes a figure
-with its provenance.
+Each kind of figure is a module with a function of the same name, which takes a
+:class:`~edgesim.trace.reader.Trace` (or tables made from traces) and needs no display.
+:func:`edgesim.report.plots.saving.save` writes a figure with its provenance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which figure is asked for, and of what: one door to all kinds."""
+"""Dispatch of a requested figure, with its options and sources, to the module that draws it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Sources: TypeAlias = Mapping[str, Trace | SweepLike]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A figure's kind and options; None or empty is the kind's own choice.
+    """Kind and options of a requested figure; None or empty: the default of the kind.
 
     Attributes
     ----------
     where
         Values of a sweep's axes, as texts.
     from_s, until_s
-        A window of a timeline.
+        Window of a timeline.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class _Kind:
 
 
 def drawn(sources: Sources, asked: Asked) -> Figure:
-    """Draw it.
+    """Draw a requested figure.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def drawn(sources: Sources, asked: Asked) -> Figure:
     Raises
     ------
     InputError
-        If there is no such kind, an option belongs to another, or cannot be met.
+        If the kind does not exist, or an option is invalid or not one of this kind's.
     TraceError
-        If the sources are not of the sort that the kind takes, or hold nothing to draw.
+        If the sources are of the wrong type for this kind, or contain nothing to draw.
     """
     if asked.kind not in KINDS:
         raise InputError(f"plot: no kind {asked.kind!r}; there are {', '.join(KINDS)}")
@@ -92,13 +92,13 @@ def drawn(sources: Sources, asked: Asked) -> Figure:
 
 
 def remarks(sources: Sources, asked: Asked) -> list[str]:
-    """Say in sentences what the figure that :func:`drawn` returns leaves out."""
+    """List, in sentences, what the figure returned by :func:`drawn` leaves out."""
     return KINDS[asked.kind].remarks(sources, asked)
 
 
 def _distribution(sources: Sources, asked: Asked) -> Figure:
     if len(asked.metrics) > 1:
-        raise InputError(f"--metric: a distribution is of one metric, got {', '.join(asked.metrics)}")
+        raise InputError(f"--metric: a distribution shows one metric, got {', '.join(asked.metrics)}")
     metric = asked.metrics[0] if asked.metrics else "e2e"
     return distribution(
         _traces(sources, asked), metric=metric, strategies=asked.strategies, width=asked.width or "column"
@@ -147,20 +147,20 @@ def _lines_remarks(sources: Sources, asked: Asked) -> list[str]:
 
 
 def _swept(sources: Sources, asked: Asked) -> tuple[pd.DataFrame, Mapping[str, Sequence[object]], str | None]:
-    """Results of a sweep, or of traces as one, with their axes, and the one that lines go along."""
+    """Return the results and axes of a sweep, or of traces as a sweep, and the axis along which to draw."""
     first, x = next(iter(sources.values())), asked.x
     if isinstance(first, Trace):
         if x is None:
             raise InputError(
-                "plot lines: of traces it takes --x PATH, what differs in their scenarios, such as "
+                "plot lines: traces need --x PATH, the value that differs between their scenarios, such as "
                 "workload.arrivals.poisson"
             )
         return *swept_traces(_traces(sources, asked), x), None
     if len(sources) > 1:
-        raise TraceError(f"{', '.join(sources)}: lines are of one sweep, or of traces")
+        raise TraceError(f"{', '.join(sources)}: lines need one sweep, or traces")
     results = first.results()
     if results.empty:
-        raise TraceError(f"{first.path}: {first.incomplete or 'no cell came to a result'}; nothing to draw")
+        raise TraceError(f"{first.path}: {first.incomplete or 'no cell has a result'}; nothing to draw")
     return results, dict(first.axes), x
 
 
@@ -206,20 +206,20 @@ def _traces(sources: Sources, asked: Asked) -> dict[str, Trace]:
     found = {label: one for label, one in sources.items() if isinstance(one, Trace)}
     if len(found) < len(sources):
         name = next(label for label in sources if label not in found)
-        raise TraceError(f"{name}: a sweep, of which there is no {asked.kind}; name traces, or draw lines")
+        raise TraceError(f"{name}: a sweep has no {asked.kind}; name traces, or draw lines")
     return found
 
 
 def _one(sources: Sources, asked: Asked) -> Trace:
     found = _traces(sources, asked)
     if len(found) > 1:
-        raise TraceError(f"{', '.join(found)}: a {asked.kind} is of one trace; name one")
+        raise TraceError(f"{', '.join(found)}: a {asked.kind} shows one trace; name one")
     return next(iter(found.values()))
 
 
 def _single(asked: Asked) -> str | None:
     if len(asked.strategies) > 1:
-        raise InputError(f"--strategy: a {asked.kind} is of one strategy, got {', '.join(asked.strategies)}")
+        raise InputError(f"--strategy: a {asked.kind} shows one strategy, got {', '.join(asked.strategies)}")
     return asked.strategies[0] if asked.strategies else None
 
 
@@ -248,4 +248,4 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "parts": _Kind(_parts, ()),
     }
 )
-"""By name: how it is drawn, and which options it takes."""
+"""All kinds of figures by name: the function that draws it, and its options."""

@@ -1,4 +1,4 @@
-"""Axes: numbers of a swept value, logarithms written plainly, and units for a whole axis."""
+"""Axes of figures: positions of swept values, logarithmic scales with plain ticks, and units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Swept", "change_together", "metric_label", "plain_log", "split_number", "swept"]
 
-_LOG_FROM = 20.0  # largest over smallest, from which on an axis of positive numbers is logarithmic
+_LOG_FROM = 20.0  # ratio of largest to smallest from which an axis of positive numbers is logarithmic
 _MOST_TICKS = 8
 _QUANTITY = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\W\d].*?)?\s*")
 
@@ -28,11 +28,13 @@ class Swept:
     Attributes
     ----------
     places
-        Where each value stands: its number, or its rank where values are names.
+        Position of each value: its number, or its rank if not all values are numbers.
     names
-        Ticks for values that are no numbers, or few; empty: any ticks will do.
+        Tick labels for names, or for a few numbers on a logarithmic axis; empty: default ticks.
     unit
-        Of all numbers, as it is written.
+        Common unit of all numbers, as written.
+    is_log
+        Whether the axis is logarithmic.
     """
 
     places: dict[object, float]
@@ -41,7 +43,7 @@ class Swept:
     is_log: bool
 
     def on(self, panel: Axes, label: str) -> None:
-        """Set up a panel's horizontal axis."""
+        """Set up the horizontal axis of a panel."""
         panel.set_xlabel(f"{label}, {self.unit}" if self.unit else label)
         if self.is_log:
             plain_log(panel, "x")
@@ -57,7 +59,7 @@ class Swept:
 
 
 def swept(values: Sequence[object]) -> Swept:
-    """Place the values of an axis, in their order: numbers to scale if all are, of one unit; else by rank."""
+    """Position the values of an axis: to scale if all are numbers with the same unit, else by rank."""
     split = [split_number(value) for value in values]
     units = {None if one is None else one[1] for one in split}
     if values and len(units) == 1 and None not in units:
@@ -75,7 +77,7 @@ def swept(values: Sequence[object]) -> Swept:
 
 
 def change_together(results: pd.DataFrame, x: str, others: Sequence[str]) -> bool:
-    """Whether an axis and the others were swept in step: each value of one comes with one of the rest."""
+    """Whether an axis was swept together with the others, so that they correspond one to one."""
     n_values = int(results[x].nunique())
     n_others = len(results[list(others)].drop_duplicates())
     n_cells = len(results[[x, *others]].drop_duplicates())
@@ -83,7 +85,7 @@ def change_together(results: pd.DataFrame, x: str, others: Sequence[str]) -> boo
 
 
 def split_number(value: object) -> tuple[float, str] | None:
-    """Return a number and its unit as written, of a number or of a text such as ``0.5 Hz``; else None."""
+    """Split a number or a text such as ``0.5 Hz`` into number and unit; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -93,7 +95,7 @@ def split_number(value: object) -> tuple[float, str] | None:
 
 
 def plain_log(panel: Axes, axis: Literal["x", "y"]) -> None:
-    """A logarithmic axis whose ticks are plain numbers, at 1, 2 and 5 where decades are few."""
+    """Make an axis logarithmic with plain numbers as ticks; at 1, 2 and 5 if it spans few decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     set_scale = panel.set_xscale if axis == "x" else panel.set_yscale
@@ -107,6 +109,6 @@ def plain_log(panel: Axes, axis: Literal["x", "y"]) -> None:
 
 
 def metric_label(metric: MetricName, largest: float) -> tuple[float, str]:
-    """What a metric's values are divided by, and the axis's label with the unit."""
+    """Return a divisor for a metric's values, and the axis label with the resulting unit."""
     scale, unit = unit_of(metric, largest)
     return scale, f"{metric.title}, {unit}" if unit else metric.title

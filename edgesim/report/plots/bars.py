@@ -1,4 +1,4 @@
-"""Metrics of strategies as bars, with intervals over replications."""
+"""Bar charts of strategies' metrics, with intervals over replications."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_BARS", "bars"]
 
 DEFAULT_BARS = ("e2e_mean_s", "active_j_per_token", "perplexity")
-_THICK = 0.8  # of a strategy's place
+_THICK = 0.8  # height of a strategy's bars, as a fraction of its row
 _LEAST_IN, _ROW_IN, _FRAME_IN = 1.1, 0.21, 0.55
 
 
 def bars(listing: Listing, metrics: Sequence[str] = (), *, width: Width = "column") -> Figure:
-    """Draw a panel per metric: a bar per strategy, in groups where there are several traces or cells.
+    """Draw a panel per metric with a bar per strategy, grouped if there are several traces or cells.
 
-    Whiskers are 95 % intervals over replications. A metric that is only known to be at least something is a
-    hollow bar to there, with a > and the number; one that is not known at all has no bar.
+    Whiskers are 95 % intervals over replications. A metric with only a lower bound is a hollow bar up to the
+    bound, with a > and the number; an unknown metric has no bar.
 
     Raises
     ------
     TraceError
-        If no row knows any of the metrics.
+        If no row has any of the metrics.
     """
     names = listing.defined(metrics or DEFAULT_BARS)
     if not names:
@@ -85,7 +85,7 @@ def _bar(
         panel.barh(place, mean, thick, label=label, **look)  # type: ignore[arg-type]
         if estimate.low is not None and estimate.high is not None:
             ends = [[mean - estimate.low / scale], [estimate.high / scale - mean]]
-            for colour, width_pt in (("white", 2.4), ("0.2", 0.9)):  # seen on any bar
+            for colour, width_pt in (("white", 2.4), ("0.2", 0.9)):  # visible on bars of any colour
                 panel.errorbar(
                     mean, place, xerr=ends, fmt="none", ecolor=colour, elinewidth=width_pt, capsize=2
                 )
@@ -99,7 +99,7 @@ def _bar(
 
 
 def _group(row: Listed) -> str:
-    """What distinguishes rows of one strategy."""
+    """Label of a row's trace, or of its swept values."""
     if list(row.where) == ["trace"]:
         return str(row.where["trace"])
     return ", ".join(f"{key} {value}" for key, value in row.where.items())

@@ -1,4 +1,4 @@
-"""What share of requests is answered within a time: distributions of latencies, censoring taken right."""
+"""Latency distributions: the share of requests answered within a time, with censoring."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curve", "distribution", "pooled"]
 
-_MOST_POINTS = 1500  # of one curve: more than a page's width has dots
+_MOST_POINTS = 1500  # points of a curve: more than the width of a page can resolve
 _LABELS = {
     "e2e": "time to the last token, s",
     "ttft": "time to the first token, s",
@@ -40,10 +40,10 @@ def distribution(
 ) -> Figure:
     """Draw the share of requests answered within a time, a line per strategy and a panel per trace.
 
-    It is Kaplan and Meier's (:func:`~edgesim.statistics.survival.answered_share`) over the requests of all
-    replications between warm-up and horizon: those in flight at the end count up to the age that they
-    reached, and failed ones are never answered, so that a curve may stay below 1. It ends where nothing more
-    is known, with a cross if requests were cut off beyond.
+    It is the Kaplan-Meier estimate (:func:`~edgesim.statistics.survival.answered_share`) over the requests of
+    all replications between warm-up and horizon. Requests in flight at the end are censored at their age, and
+    failed ones are never answered, so that a curve may stay below 1. A curve ends at the longest observed
+    time, with a cross if requests were censored after its last step.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def distribution(
     InputError
         If there is no such distribution.
     TraceError
-        If no request counts.
+        If no request arrived between warm-up and horizon.
     """
     if metric not in SAMPLES:
         raise InputError(f"--metric: there is no distribution of {metric!r}; {suggest(metric, SAMPLES)}")
@@ -110,7 +110,7 @@ def distribution(
 
 
 def pooled(trace: Trace, strategy: str, metric: str) -> Sample:
-    """The latencies of one strategy's requests that count, of all replications together."""
+    """Pool the latencies of one strategy's counted requests over all replications."""
     run = cast("Mapping[str, Any]", trace.run)
     samples = []
     for replication in trace.replications(strategy):
@@ -127,9 +127,9 @@ def pooled(trace: Trace, strategy: str, metric: str) -> Sample:
 
 
 def curve(sample: Sample) -> tuple[FloatArray, FloatArray, float]:
-    """Times at which the share answered steps up, the shares from then on, and up to when it is known.
+    """Return the times at which the share answered steps up, the shares from then on, and the longest time.
 
-    The last is the longest time of all, ages included; 0 of an empty sample.
+    The longest time includes the ages of censored requests; it is 0 for an empty sample.
     """
     times_s, shares = answered_share(sample.values_s, sample.censored_s, sample.n_never)
     known_s = [float(part.max()) for part in (sample.values_s, sample.censored_s) if part.size]
@@ -137,10 +137,10 @@ def curve(sample: Sample) -> tuple[FloatArray, FloatArray, float]:
 
 
 def _thinned(times_s: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Of a curve with more points than can be seen, as many, the ends among them."""
+    """Thin a curve to at most as many points as are visible, keeping its ends."""
     if len(times_s) <= _MOST_POINTS:
         return times_s, shares
-    # Half of them even in share, half even on the axis, where tails are thin.
+    # Half of them evenly spaced in share, half in time, so that sparse tails keep their points.
     even = np.linspace(0, len(times_s) - 1, _MOST_POINTS // 2)
     apart = np.searchsorted(times_s, np.linspace(times_s[0], times_s[-1], _MOST_POINTS // 2))
     kept = np.unique(np.concatenate([even, apart]).astype(np.int64).clip(0, len(times_s) - 1))

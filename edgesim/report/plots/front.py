@@ -1,4 +1,4 @@
-"""Fronts: what a strategy costs in one metric against another, delay against quality and energy."""
+"""Pareto fronts of strategies: one metric against another, such as delay against quality and energy."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _LOG_FROM = 20.0
 def front(listing: Listing, metrics: Sequence[str] = (), *, width: Width = "column") -> Figure:
     """Draw every strategy as a point, with 95 % intervals of both metrics; a strategy's cells as a line.
 
-    A grey line joins what no other point beats in both metrics (the Pareto front of the means). Points of
-    which a metric is unknown are not drawn.
+    A grey line joins the points that no other point dominates (the Pareto front of the means). Points with an
+    unknown metric are not drawn.
 
     Parameters
     ----------
     metrics
-        The first is along the axis that all panels share, each other has a panel; the mean time to the last
-        token against answers and energy if none is given.
+        The first is the horizontal axis of all panels, each other has a panel; default: the mean time to the
+        last token against answer quality and energy.
 
     Raises
     ------
     InputError
-        If one metric alone is given.
+        If only one metric is given.
     TraceError
-        If no row knows two of them.
+        If no row has two of the metrics.
     """
     x_name, drawn = panels_of(listing, metrics)
     known = looks(listing.strategies)
@@ -72,9 +72,9 @@ def front(listing: Listing, metrics: Sequence[str] = (), *, width: Width = "colu
 
 
 def panels_of(listing: Listing, metrics: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """Return the metric along, and that of each panel, as :func:`front` draws them; it raises the same."""
+    """Return the horizontal metric and the metric of each panel of :func:`front`; raise as it does."""
     if len(metrics) == 1:
-        raise InputError(f"--metric: a front is of two metrics or more, got {metrics[0]} alone")
+        raise InputError(f"--metric: a front shows two metrics or more, got only {metrics[0]}")
     x_name = metrics[0] if metrics else _DELAY
     against = listing.defined(metrics[1:] or _AGAINST)
     if not metrics:
@@ -93,9 +93,9 @@ def panels_of(listing: Listing, metrics: Sequence[str] = ()) -> tuple[str, list[
 def best(
     points: Sequence[tuple[float, float]], *, low_x: bool | None, low_y: bool | None
 ) -> list[tuple[float, float]]:
-    """Points that no other is as good as in both and better than in one, by the first coordinate.
+    """Return the Pareto-optimal points, sorted by the first coordinate.
 
-    Empty where it is not known of either metric which way is better.
+    `low_x` and `low_y` state whether lower values are better; the result is empty if either is None.
     """
     if low_x is None or low_y is None:
         return []
@@ -143,7 +143,7 @@ def _join_best(
     means = [(x.mean / x_scale, y.mean / y_scale) for x, y in pairs]
     kept = best(means, low_x=x_metric.is_better_low, low_y=y_metric.is_better_low)
     if len(kept) > 1:
-        # Up to the next point, nothing better than the last one is known.
+        # A step: up to the next point, the previous one is the best known.
         panel.step(
             *zip(*kept, strict=True), where="post", color="0.6", lw=1.0, zorder=2, label="front of means"
         )

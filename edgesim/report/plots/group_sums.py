@@ -1,4 +1,4 @@
-"""Groups that share every block, by how they sum and how many they are: time, its parts, answers, error."""
+"""Tensor-parallel groups by summation scheme and size: time, its parts, answer quality, error of sums."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS = {"straggler_s": "waiting", "air_s": "air", "wire_s": "wire", "handling_
 
 
 def pass_shares(trace: Trace, strategy: str) -> dict[str, float]:
-    """What members do in a pass, as shares of its length: mean over passes and members."""
+    """Shares of a pass that members spend computing, waiting, and in sums: means over passes and members."""
     columns = ["kind", "started_at_s", "ended_at_s", *_PARTS]
     length_s, parts_s = 0.0, pd.Series(0.0, index=list(_PARTS))
     for replication in trace.replications(strategy):
@@ -37,15 +37,15 @@ def pass_shares(trace: Trace, strategy: str) -> dict[str, float]:
 
 
 def sum_rows(trace: Trace) -> pd.DataFrame:
-    """One row per strategy that sums, over its replications.
+    """Tabulate the strategies that split blocks over a group, one row each, over all replications.
 
     Columns: scheme, size, seconds per token, perplexity, the median error of a sum over requests (which
-    exists for every way of summing), and :func:`pass_shares`.
+    exists for every scheme), and :func:`pass_shares`.
 
     Raises
     ------
     TraceError
-        If no strategy of the trace shares blocks.
+        If no strategy of the trace splits blocks.
     """
     run, found = cast("Mapping[str, Any]", trace.run), []
     errors = {each.strategy: each.estimate.median for each in sum_errors(trace)}
@@ -71,14 +71,12 @@ def sum_rows(trace: Trace) -> pd.DataFrame:
             }
         )
     if not found:
-        raise TraceError(
-            f"{trace.path}: no strategy of it shares blocks among a group; expected tensor_parallel"
-        )
+        raise TraceError(f"{trace.path}: no strategy splits blocks over a group; expected tensor_parallel")
     return pd.DataFrame(found)
 
 
 def factors(table: pd.DataFrame) -> pd.DataFrame:
-    """How many times as long a token takes as with sums on the air, by scheme and size."""
+    """Ratio of the time per token to that of over-the-air sums (aircomp), by scheme and size."""
     times = table[table["scheme"] != ALONE].pivot_table(index="scheme", columns="size", values="token_s")
     if "aircomp" not in times.index:
         return times.iloc[:0]
@@ -86,7 +84,7 @@ def factors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_sums(table: pd.DataFrame, *, width: Width = "page") -> Figure:
-    """Draw :func:`sum_rows` over the number of devices, a line per scheme, in four panels."""
+    """Draw :func:`sum_rows` over the number of devices, in four panels with a line per scheme."""
     alone = table[table["scheme"] == ALONE]
     schemes = {str(scheme): own for scheme, own in table.groupby("scheme", sort=False) if scheme != ALONE}
     known = looks(list(schemes))

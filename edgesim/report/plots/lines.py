@@ -1,4 +1,4 @@
-"""A metric over a swept value, a line per strategy, with bands over replications."""
+"""Line charts of metrics over a swept value, a line per strategy, with 95 % bands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_PANELS = 9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A mean over replications with its 95 % interval, at a swept value; None where it is not known."""
+    """Mean over replications with its 95 % interval, at a swept value; None if unknown."""
 
     value: object
     mean: float | None
@@ -44,16 +44,16 @@ def points(
     Parameters
     ----------
     results
-        A row per value, strategy and replication: columns of these names, and of the metric.
+        One row per value, strategy and replication, with columns of these names and of the metric.
     against
-        A strategy: the metric is then its ratio to that strategy's in the same replication, whose interval
-        leaves out what all strategies share by their common random numbers (geometric mean of paired ratios).
+        A reference strategy. The result is then the geometric mean of the ratios to the reference in the
+        same replication; the pairing removes variation common to all strategies (common random numbers).
 
     Returns
     -------
     dict
-        By strategy, one point per value in the order given. The mean is None where the metric is unknown or
-        undefined in any replication: those are its worst ones.
+        By strategy, one point per value in the order given. The mean is None if the metric is unknown or
+        undefined in any replication: leaving those out would bias it, since they are the worst ones.
     """
     found: dict[str, list[Point]] = {}
     for strategy in results["strategy"].astype(str).unique():
@@ -84,10 +84,10 @@ def lines(
     strategies: Sequence[str] = (),
     width: Width = "column",
 ) -> Figure:
-    """Draw metrics over one axis of a sweep: a panel per metric and per value of the other axes.
+    """Draw metrics over one axis of a sweep: a panel per metric and combination of the other axes' values.
 
-    Other axes that change in step with it have no panels of their own. A triangle at the top edge marks
-    where a strategy is unknown that is known elsewhere.
+    Axes that change together with `x` do not add panels. A triangle at the top edge marks values at which a
+    strategy is unknown, if it is known at others.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def lines(
     axes
         Values by axis, in order.
     x
-        The axis along which lines go; the first if not given.
+        The horizontal axis; default: the first with several values.
     fixed
-        Values of other axes, as texts: only what has these is drawn.
+        Values of other axes, as texts; only results with these values are drawn.
     against
         Draw ratios to this strategy (:func:`points`).
 
@@ -107,7 +107,7 @@ def lines(
     InputError
         If there is no such axis or value, or too many panels.
     TraceError
-        If nothing is known of the metrics.
+        If the metrics are unknown at every value.
     """
     x = _axis(axes, x)
     kept, others = _with_fixed(results, axes, x, fixed or {})
@@ -117,7 +117,7 @@ def lines(
     cases = [(name, case) for name in metrics for case in _cases(kept, x, others)]
     if len(cases) > _MOST_PANELS:
         raise InputError(
-            f"plot lines: {len(cases)} panels, and at most {_MOST_PANELS} fit; fix axes with --where "
+            f"plot lines: {len(cases)} panels, but at most {_MOST_PANELS} fit; fix axes with --where "
             f"AXIS=VALUE ({', '.join(others)}), or name fewer metrics"
         )
     known = looks(order)
@@ -164,7 +164,7 @@ def _line(panel: Axes, each: Sequence[Point], along: Swept, scale: float, label:
     lows = [math.nan if one.low is None else one.low / scale for one in each]
     highs = [math.nan if one.high is None else one.high / scale for one in each]
     panel.plot(xs, ys, **look.line(label=label))
-    # A band needs two ends: an interval without a known neighbour is a line.
+    # A band needs two points: an interval without a known neighbour is drawn as a vertical line.
     alone = [
         at
         for at in range(len(xs))
@@ -187,7 +187,10 @@ def _line(panel: Axes, each: Sequence[Point], along: Swept, scale: float, label:
 def _mark_unknown(
     panel: Axes, drawn: Mapping[str, Sequence[Point]], along: Swept, known: Mapping[str, Look]
 ) -> None:
-    """Mark at the top edge where a strategy that is known elsewhere is unknown: mostly, too slow to end."""
+    """Mark the values at which a strategy is unknown, mostly because it is too slow, at the top edge.
+
+    Strategies that are unknown at all values get no marks.
+    """
     n_at: dict[object, int] = {}
     for strategy, each in drawn.items():
         if all(one.mean is None for one in each):
@@ -200,7 +203,7 @@ def _mark_unknown(
                 color=known[strategy].colour,
                 marker="^",
                 markersize=4.0,
-                markerfacecolor="white",  # not one of the markers of lines
+                markerfacecolor="white",  # distinguishes it from the markers of lines
                 clip_on=False,
                 linestyle="none",
                 label=f"_{strategy} unknown",
@@ -210,7 +213,7 @@ def _mark_unknown(
 
 
 def _rows(results: pd.DataFrame, axis: str, value: object, strategy: str) -> pd.DataFrame:
-    """A row per replication, of one strategy at one value."""
+    """Select the results of one strategy at one value, one row per replication."""
     own = results[(results[axis] == value) & (results["strategy"].astype(str) == strategy)]
     return own.set_index("replication").sort_index()
 
@@ -227,21 +230,21 @@ def _ratio(value: object, own: pd.Series, reference: pd.Series) -> Point:
 
 def _axis(axes: Mapping[str, Sequence[object]], x: str | None) -> str:
     if not axes:
-        raise InputError("plot lines: nothing was swept, so there is no axis; plot bars instead")
+        raise InputError("plot lines: the sweep has no axis; plot bars instead")
     if x is None:
         return next((name for name, values in axes.items() if len(values) > 1), next(iter(axes)))
     if x not in axes:
-        raise InputError(f"--x: nothing was swept under the name {x!r}; {suggest(x, axes)}")
+        raise InputError(f"--x: the sweep has no axis {x!r}; {suggest(x, axes)}")
     return x
 
 
 def _with_fixed(
     results: pd.DataFrame, axes: Mapping[str, Sequence[object]], x: str, fixed: Mapping[str, str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that have the fixed values, and the other axes that are neither fixed nor along."""
+    """Return the rows with the fixed values, and the remaining axes with several values."""
     for axis, text in fixed.items():
         if axis not in axes:
-            raise InputError(f"--where: nothing was swept under the name {axis!r}; {suggest(axis, axes)}")
+            raise InputError(f"--where: the sweep has no axis {axis!r}; {suggest(axis, axes)}")
         matching = [value for value in axes[axis] if str(value) == text]
         if not matching:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A map of the network: places, links, how far cells reach, and how busy all of it is."""
+"""Map of the network: positions, links, ranges of cells, and utilisation."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ __all__ = ["busy_devices", "carried_bps", "draw_map"]
 
 _MOST_NAMES = 40
 _NAME_PT = 5.5
-_NEAR = 0.8  # of the map's size: a disc that reaches farther would cover all of it
+_NEAR = 0.8  # largest radius of a drawn cell, as a fraction of the map's size: a larger one would cover it
 _CELL_TINTS = ("#66CCEE", "#DDAA33", "#BB5566", "#228833")
 _STYLES = {LinkKind.WIRED: "solid", LinkKind.RADIO: (0, (3, 1.5)), LinkKind.RECORDED: (0, (1, 1.2))}
-_WIDTHS_PT = (0.5, 3.0)  # of links that carry nothing, and of the one that carries most
+_WIDTHS_PT = (0.5, 3.0)  # widths of a link without traffic, and of the one with the most
 
 
 def draw_map(trace: Trace, *, strategy: str | None = None, width: Width = "column") -> Figure:
-    """Draw the network as the trace knows it, with what one strategy did with it, over all replications.
+    """Draw the network of a trace, with its utilisation by one strategy, over all replications.
 
-    A marker per node, of a shape per group and the darker the busier its device (busy share of the run); a
-    line per link, the wider the more bits per second it carried. Discs are cells as far as they reach in the
-    median; what moves has its track. Nodes whose place is not known stand in rows above, on grey.
+    Nodes are markers: the shape shows the group, the shade the busy share of the run. Links are lines whose
+    width grows with the bits per second carried. Discs show the median range of cells, and thin lines the
+    tracks of moving devices. Nodes without a known position are drawn in rows above the map, on grey.
 
     Raises
     ------
     InputError
         If there is no such strategy.
     TraceError
-        If no replication is whole.
+        If no replication is complete.
     """
     if strategy is None:
         strategy = next((one for one in trace.strategies if trace.replications(one)), "")
@@ -81,7 +81,7 @@ def draw_map(trace: Trace, *, strategy: str | None = None, width: Width = "colum
 
 
 def busy_devices(trace: Trace, strategy: str) -> dict[str, float]:
-    """Busy share of the run of every device that computes, on average over replications."""
+    """Busy share of the run of every processor, averaged over replications."""
     found: dict[str, list[float]] = defaultdict(list)
     for replication in trace.replications(strategy):
         table = trace.devices(strategy, replication)
@@ -94,7 +94,7 @@ def busy_devices(trace: Trace, strategy: str) -> dict[str, float]:
 
 
 def carried_bps(trace: Trace, strategy: str) -> dict[str, float]:
-    """Bits per second that each link carried, both ways together, on average over replications' time."""
+    """Mean bits per second carried by each link in both directions, over the time of all replications."""
     carried_bytes: dict[str, float] = defaultdict(float)
     lasted_s = 0.0
     for replication in trace.replications(strategy):
@@ -107,7 +107,7 @@ def carried_bps(trace: Trace, strategy: str) -> dict[str, float]:
 
 
 def _draw_cells(panel: Axes, shape: TopologyMap) -> None:
-    """Discs of the cells whose edge lies on the map, or near it."""
+    """Draw discs for the cells whose edge lies on the map, or near it."""
     from matplotlib.patches import Circle
 
     for place, cell in enumerate(_shown_cells(shape)):
@@ -167,10 +167,10 @@ def _draw_nodes(panel: Axes, shape: TopologyMap, busy: dict[str, float]) -> None
 
 
 def _name_nodes(figure: Figure, panel: Axes, shape: TopologyMap) -> None:
-    """Write names where they hide neither a marker nor one another, as far as there is such a place."""
+    """Write names next to the nodes, with as few overlaps with markers and other names as possible."""
     from matplotlib.patheffects import withStroke
 
-    figure.draw_without_rendering()  # the layout decides how many points a metre has
+    figure.draw_without_rendering()  # the layout determines the scale of the map
     dots_per_pt = figure.dpi / 72
     at = {node.name: panel.transData.transform((node.x_m, node.y_m)) / dots_per_pt for node in shape.nodes}
     taken = [_box(x, y, 7.0, 7.0) for x, y in at.values()]
@@ -212,7 +212,7 @@ def _box(x: float, y: float, wide: float, high: float) -> Bbox:
 
 
 def _height_in(shape: TopologyMap, width: Width) -> float:
-    """Of the figure: its panel as high as the map, within limits, and room for the rest."""
+    """Height of the figure: the panel has the map's aspect ratio, within limits; plus labels and legend."""
     points = np.array([(node.x_m, node.y_m) for node in shape.nodes])
     across, up = np.ptp(points, axis=0) + 0.24 * _size_m(shape)
     n_rows = -(-(len({node.group for node in shape.nodes}) + 3) // (3 if width == "column" else 6))
@@ -220,17 +220,17 @@ def _height_in(shape: TopologyMap, width: Width) -> float:
 
 
 def _reaches(shape: TopologyMap) -> str:
-    """How far the cells reach that are too large for the map."""
+    """Describe the ranges of the cells that are too large to be drawn."""
     shown = _shown_cells(shape)
     beyond_m = sorted(cell.reach_m for cell in shape.cells if cell.reach_m and cell not in shown)
     if not beyond_m:
         return ""
     ends = dict.fromkeys(f"{reach_m / 1000:.2g}" for reach_m in (beyond_m[0], beyond_m[-1]))
-    return f" (cells reach {' to '.join(ends)} km)"
+    return f" (range of cells: {' to '.join(ends)} km)"
 
 
 def _frame(panel: Axes, shape: TopologyMap) -> None:
-    """Limits about all nodes, and scales where places are known."""
+    """Set limits around all nodes, and scales if positions are known."""
     points = [(node.x_m, node.y_m) for node in shape.nodes]
     points += [point for node in shape.nodes for point in node.track_m]
     lows, highs = np.min(points, axis=0), np.max(points, axis=0)
@@ -245,7 +245,7 @@ def _frame(panel: Axes, shape: TopologyMap) -> None:
     known = [node for node in shape.nodes if node.is_placed]
     if not known:
         panel.set(xticks=[], yticks=[])
-        panel.set_xlabel("places are not known: laid out by links")
+        panel.set_xlabel("positions unknown: laid out by links")
         panel.spines[:].set_visible(False)
         return
     panel.set(xlabel=f"m{_reaches(shape)}", ylabel="m")
@@ -255,7 +255,7 @@ def _frame(panel: Axes, shape: TopologyMap) -> None:
         edge_m = (max(node.y_m for node in known) + min(above)) / 2
         panel.axhspan(edge_m, top, color="0.94", zorder=0)
         panel.annotate(
-            "without a place",
+            "without a position",
             (0.99, 0.99),
             xycoords="axes fraction",
             ha="right",

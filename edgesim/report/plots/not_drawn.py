@@ -1,4 +1,4 @@
-"""What a figure leaves out because it is unknown, in sentences."""
+"""Remarks on points that a figure leaves out because they are unknown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MOST = 6
 def not_drawn(
     rows: Sequence[Listed], panels: Iterable[Sequence[str]], *, against: str | None = None
 ) -> list[str]:
-    """Say of which rows a point is missing, panel by panel, and why.
+    """List the rows without a point, panel by panel, and the reasons.
 
     Parameters
     ----------
     panels
         Metrics that a point of each panel needs.
     against
-        A strategy that has to be known in the same place, too.
+        A reference strategy, which must also be known at the same place.
     """
     asked = list(dict.fromkeys(tuple(names) for names in panels))
     references = {_place(row): row for row in rows if row.strategy == against}
@@ -50,7 +50,7 @@ def _place(row: Listed) -> tuple[object, ...]:
 
 
 def _named(row: Listed, rows: Sequence[Listed]) -> str:
-    """A row's strategy, and where it is as far as rows differ there."""
+    """Name a row by its strategy and those of its values that differ between rows."""
     where: Mapping[str, object] = row.where
     stated = [str(value) for key, value in where.items() if any(other.where[key] != value for other in rows)]
     return f"{row.strategy} at {', '.join(stated)}" if stated else row.strategy

@@ -1,4 +1,4 @@
-"""Tasks offloaded through stages of servers: delay, accuracy, and what control costs."""
+"""Tasks offloaded through stages of servers: delay, accuracy, and cost of control traffic."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["control_costs", "delay_over_time", "draw_offloading", "heterogeneity", "task_rows", "tasks_of"]
 
-_MOST_S = 0.4  # mean delays beyond are not drawn: their queues grow
+_MOST_S = 0.4  # larger mean delays are not drawn: their queues grow
 _BIN_S = 5.0
 _LABELS = (
     ("tasks per second", "mean delay, ms"),
     ("mean delay, ms, by price of errors", "right answers, %"),
-    ("unlikeness of servers", "mean delay, ms"),
-    ("unlikeness of servers", "right answers, %"),
+    ("heterogeneity of servers", "mean delay, ms"),
+    ("heterogeneity of servers", "right answers, %"),
     ("time, s", "mean delay, ms"),
     ("share of control messages, %", ""),
 )
 
 
 def tasks_of(trace: Trace, strategy: str, replication: int) -> pd.DataFrame:
-    """Tasks that arrive between warm-up and horizon, with their delays.
+    """Select the tasks that arrive between warm-up and horizon, and add their delays.
 
-    A task that was never answered counts with the time that it had waited by the end: a lower bound.
+    An unanswered task counts with its age at the end of the last task: a lower bound.
     """
     tasks, run = trace.requests(strategy, replication), cast("Mapping[str, Any]", trace.run)
     horizon_s = np.inf if run["horizon_s"] is None else run["horizon_s"]
@@ -45,12 +45,12 @@ def tasks_of(trace: Trace, strategy: str, replication: int) -> pd.DataFrame:
 
 
 def task_rows(traces: Sequence[Trace]) -> pd.DataFrame:
-    """One row per trace and strategy: load, delay, accuracy, unlikeness of servers, costs of control.
+    """Tabulate load, delay, accuracy, heterogeneity of servers and control costs, by trace and strategy.
 
     Raises
     ------
     TraceError
-        If a strategy of one has no tasks.
+        If a strategy of a trace has fewer than two counted tasks.
     """
     found = []
     for trace in traces:
@@ -61,7 +61,7 @@ def task_rows(traces: Sequence[Trace]) -> pd.DataFrame:
             length_s = sum(float(np.ptp(own["arrived_at_s"])) for own in each if len(own))
             if not length_s:
                 raise TraceError(
-                    f"{trace.path}: {strategy} has under two tasks that count; run it for longer"
+                    f"{trace.path}: {strategy} has fewer than two counted tasks; run it for longer"
                 )
             found.append(
                 {
@@ -80,7 +80,7 @@ def task_rows(traces: Sequence[Trace]) -> pd.DataFrame:
 
 def control_costs(trace: Trace, strategy: str) -> dict[str, float]:
     """Control messages per task, and their share of all bytes and of active energy."""
-    sums = np.zeros(5)  # messages; bytes of control and of all; energy of control and of all
+    sums = np.zeros(5)  # control messages; bytes of control and in total; energy of control and in total
     n_tasks = 0
     for r in trace.replications(strategy):
         n_tasks += len(trace.requests(strategy, r))
@@ -101,7 +101,7 @@ def control_costs(trace: Trace, strategy: str) -> dict[str, float]:
 
 
 def heterogeneity(trace: Trace) -> float:
-    """Coefficient of variation of servers' mean times of a pass, mean over stages, of the first strategy."""
+    """Coefficient of variation of servers' mean pass times, averaged over stages, for the first strategy."""
     strategy = trace.strategies[0]
     columns = ["kind", "device", "via", "started_at_s", "ended_at_s"]
     sums = []
@@ -111,14 +111,14 @@ def heterogeneity(trace: Trace) -> float:
         took_s = passes["ended_at_s"] - passes["started_at_s"]
         sums.append(took_s.groupby(keys).agg(["sum", "count"]))
     if not sums:
-        raise TraceError(f"{trace.path}: no spans were kept; expected what servers did")
+        raise TraceError(f"{trace.path}: no spans were kept; expected the passes of servers")
     whole = pd.concat(sums).groupby(level=[0, 1]).sum()
     means_s = (whole["sum"] / whole["count"]).groupby(level=0)
     return float((means_s.std(ddof=0) / means_s.mean()).mean())
 
 
 def delay_over_time(trace: Trace, strategy: str) -> pd.Series:
-    """Mean delay of the tasks that arrive within each stretch of five seconds, over all replications."""
+    """Mean delay of the tasks that arrive in each interval of five seconds, over all replications."""
     tasks = pd.concat(tasks_of(trace, strategy, r) for r in trace.replications(strategy))
     middle_s = _BIN_S * (tasks["arrived_at_s"] // _BIN_S + 0.5)
     return tasks.groupby(middle_s)["delay_s"].mean()
@@ -132,9 +132,9 @@ def draw_offloading(
     dynamic: Trace | None = None,
     width: Width = "page",
 ) -> Figure:
-    """Draw :func:`task_rows` over loads, prices of errors and unlike servers, and one trace over time.
+    """Draw :func:`task_rows` over load, price of errors and heterogeneity, and one trace over time.
 
-    Panels of what is not given are left out.
+    Panels without data are left out.
     """
     tables = [table for table in (loads, fronts, unlike) if table is not None]
     labels = [strategy for table in tables for strategy in table["strategy"]]
@@ -171,7 +171,7 @@ def draw_offloading(
 
 
 def _lines(panel: Axes, table: pd.DataFrame | None, x: str, y: str, known: Mapping[str, Look]) -> None:
-    """One line per strategy, where its queues do not grow."""
+    """Draw one line per strategy, without the points at which its queues grow."""
     assert table is not None
     for strategy, own in table.groupby("strategy", sort=False):
         shown = own[own["delay_ms"] < 1e3 * _MOST_S].sort_values(x)
@@ -179,7 +179,7 @@ def _lines(panel: Axes, table: pd.DataFrame | None, x: str, y: str, known: Mappi
 
 
 def _control(panel: Axes, table: pd.DataFrame) -> None:
-    """What control costs, of strategies that send any, at the lowest load and the highest."""
+    """Draw the cost of control traffic of strategies that have any, at the lowest and the highest load."""
     busy = table[table["control_per_task"] > 0]
     busy = busy[busy["load_hz"].isin((busy["load_hz"].min(), busy["load_hz"].max()))]
     places = np.arange(len(busy))

@@ -1,4 +1,4 @@
-"""Where the time of requests goes: the mean latency of every strategy, cut into activities."""
+"""Breakdown of the mean latency of every strategy into activities."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["mean_parts", "parts"]
 
 _MOST_REQUESTS = 2_000
 _ROW_IN, _FRAME_IN, _LEGEND_ROW_IN = 0.24, 0.62, 0.16
-_LEAST_SHARE = 0.001  # of any strategy's mean, from which on an activity is drawn
-# Hatches distinguish them in grey.
+_LEAST_SHARE = 0.001  # an activity is drawn if its share of any strategy's mean exceeds this
+# Hatches distinguish the activities in greyscale.
 _LOOKS: Mapping[Activity, tuple[str, str]] = {
     Activity.COMPUTING: ("#004488", ""),
     Activity.STRAGGLING: ("#99bbdd", "////"),
@@ -39,7 +39,7 @@ _LOOKS: Mapping[Activity, tuple[str, str]] = {
 
 
 def parts(trace: Trace, *, strategies: Sequence[str] = (), width: Width = "page") -> Figure:
-    """Draw the mean time to the last token of completed requests as bars of its activities.
+    """Draw the mean time to the last token of completed requests as stacked bars of activities.
 
     Raises
     ------
@@ -86,9 +86,9 @@ def parts(trace: Trace, *, strategies: Sequence[str] = (), width: Width = "page"
 
 
 def mean_parts(trace: Trace, strategy: str) -> pd.Series | None:
-    """Mean seconds of each activity over completed requests that count; None without any.
+    """Mean seconds of each activity over the completed, counted requests; None if there are none.
 
-    Of a replication with more than 2,000 of them, 2,000 evenly spaced ones are taken.
+    In a replication with more than 2,000 such requests, 2,000 evenly spaced ones are used.
     """
     run = cast("Mapping[str, Any]", trace.run)
     found = []

@@ -1,4 +1,4 @@
-"""Where a figure's numbers come from, for the file's metadata."""
+"""Provenance of a figure's numbers, for the metadata of its file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ __all__ = ["Provenance"]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a figure was drawn from.
+    """The traces or sweeps from which a figure was drawn.
 
     Attributes
     ----------
     sources
-        Of each trace or sweep: the folder's name, scenario, digest, seed, and the edgesim that wrote it.
+        For each trace or sweep: name of the folder, scenario, digest, seed, and the version of edgesim that
+        wrote it.
     """
 
     sources: tuple[Mapping[str, str | int], ...]
 
     @classmethod
     def of(cls, records: Iterable[tuple[Path, Mapping[str, object]]]) -> Provenance:
-        """Take it from folders and their ``run.json`` or ``sweep.json``; what one lacks is left out."""
+        """Read the provenance from ``run.json`` or ``sweep.json`` of folders; missing facts are left out."""
         return cls(tuple(_source(path, cast("Mapping[str, Any]", record)) for path, record in records))
 
     def sentence(self) -> str:
-        """One line for people."""
+        """Summarise the provenance in one sentence."""
         said = [
             f"{source.get('folder')}: {source.get('scenario', '?')} "
             f"(digest {str(source.get('digest', '?'))[:16]}, seed {source.get('seed', '?')}, "
@@ -40,7 +41,7 @@ class Provenance:
         return f"Drawn by edgesim {_version()} from {'; '.join(said)}"
 
     def as_json(self) -> str:
-        """Everything, for programs; in ASCII, as metadata of some formats is."""
+        """Write the provenance as JSON, in ASCII, since the metadata of some formats allows nothing else."""
         return json.dumps({"drawn_by": f"edgesim {_version()}", "sources": list(self.sources)})
 
 
@@ -61,5 +62,5 @@ def _source(path: Path, record: Mapping[str, Any]) -> dict[str, str | int]:
 def _version() -> str:
     try:
         return version("edgesim")
-    except PackageNotFoundError:  # from a folder that was never installed
+    except PackageNotFoundError:  # imported from a source folder without installation
         return "of a folder"

@@ -1,4 +1,4 @@
-"""Tokens per second over all samples, while they are answered and where that is steady."""
+"""Token rates over all requests: tokens delivered over time, and the steady rate."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _MOST_POINTS = 1500
 
 
 def token_instants(trace: Trace, strategy: str, replication: int) -> FloatArray:
-    """When tokens were delivered, of all requests, in order."""
+    """Delivery instants of the tokens of all requests, ascending."""
     parts = [at_s for _, at_s in trace.emits(strategy, replication)]
     return np.sort(np.concatenate([np.empty(0), *parts]))
 
 
 def steady_per_s(instants_s: FloatArray, first: int, last: int) -> float:
-    """Tokens per second between two tokens of all, counted from 1; NaN where there are not so many."""
+    """Tokens per second between the `first` and the `last` token, counted from 1; NaN if there are fewer."""
     if not 1 <= first < last <= len(instants_s):
         return float("nan")
     return float((last - first) / (instants_s[last - 1] - instants_s[first - 1]))
 
 
 def rate_rows(traces: Mapping[str, Trace], first: int, last: int) -> pd.DataFrame:
-    """One row per trace and strategy: its steady rate, its rate over the whole run, and how many tokens.
+    """Tabulate the steady rate, the rate over the whole run, and the number of tokens, by trace and strategy.
 
     Rates are means over replications.
     """
@@ -61,7 +61,7 @@ def rate_rows(traces: Mapping[str, Trace], first: int, last: int) -> pd.DataFram
 def draw_rates(
     traces: Mapping[str, Trace], *, strategies: Sequence[str] = (), width: Width = "column"
 ) -> Figure:
-    """Draw tokens delivered so far over time, of the first replication; a line's slope is its rate.
+    """Draw the cumulative number of tokens over time in the first replication; the slope is the rate.
 
     Raises
     ------

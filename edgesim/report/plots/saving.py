@@ -1,4 +1,4 @@
-"""A figure into a file: with its provenance, and the same bytes each time."""
+"""Saving figures with their provenance, reproducible byte by byte."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FORMATS = ("pdf", "svg", "png")
 
 
 def check_file(file: Path) -> str:
-    """Return the format that a file's name asks for.
+    """Return the format given by a file's suffix, and check that the file can be written.
 
     Raises
     ------
     InputError
-        If it is none of :data:`FORMATS`, or no file can have that name.
+        If the format is not one of :data:`FORMATS`, or the file cannot be written.
     """
     suffix = file.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
@@ -35,14 +35,14 @@ def check_file(file: Path) -> str:
 
 
 def save(figure: Figure, file: str | Path, provenance: Provenance | None = None) -> Path:
-    """Write a figure as PDF (fonts embedded as TrueType), SVG, or PNG of 300 dots per inch.
+    """Write a figure as PDF (fonts embedded as TrueType), SVG, or PNG (300 dots per inch).
 
-    What it was drawn from goes into the metadata, and no date: the same figure gives the same bytes.
+    The metadata contains the provenance but no date, so that the same figure gives the same bytes.
 
     Raises
     ------
     InputError
-        If the name asks for another format, or the file cannot be written.
+        If the suffix is that of another format, or the file cannot be written.
     """
     file = Path(file)
     kind, written = check_file(file), BytesIO()

@@ -1,4 +1,4 @@
-"""What goes on over time: requests in flight, and how busy devices are."""
+"""Time series: requests in flight, and utilisation of devices."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = ["busy_shares", "covered_s", "disjoint", "in_flight", "series"]
 
 FloatArray = npt.NDArray[np.float64]
 _N_STEPS = 80
-_MOST_BANDS = 3  # more hide one another
+_MOST_BANDS = 3  # more bands would hide each other
 _WORK = ["kind", "device", "started_at_s", "ended_at_s"]
 
 
 def series(
     trace: Trace, *, strategies: Sequence[str] = (), replication: int | None = None, width: Width = "column"
 ) -> Figure:
-    """Draw requests in flight, and the share of time for which the busiest group's devices compute.
+    """Draw requests in flight, and the utilisation of the busiest group of devices, over time.
 
-    Lines are means over stretches of time of equal length, averaged over replications; bands, of up to three
-    lines, reach from the lowest to the highest replication. The second panel is of each strategy's busiest
-    group of devices, or of every group where one strategy is drawn.
+    Lines are means over stretches of equal length, averaged over replications; bands reach from the lowest to
+    the highest replication, and are drawn for up to three lines. The second panel shows the busiest group of
+    each strategy or, if only one strategy is drawn, all its groups.
 
     Parameters
     ----------
     replication
-        Draw this one alone.
+        Draw only this replication.
 
     Raises
     ------
     InputError
-        If a strategy, or the replication, is not there.
+        If the replication does not exist.
     TraceError
-        If no replication is whole.
+        If no replication is complete.
     """
     chosen = [one for one in trace.strategies if not strategies or one in strategies]
     runs = {
@@ -55,7 +55,7 @@ def series(
     if not any(runs.values()):
         if replication is not None and any(trace.replications(strategy) for strategy in chosen):
             raise InputError(f"--replication: there is no replication {replication}")
-        raise TraceError(f"{trace.path}: {trace.incomplete or 'no replication is whole'}; nothing to draw")
+        raise TraceError(f"{trace.path}: {trace.incomplete or 'no replication is complete'}; nothing to draw")
     lasted_s = [
         end_of_run_at_s(trace.devices(strategy, r)) or 0.0 for strategy, own in runs.items() for r in own
     ]
@@ -95,7 +95,7 @@ def series(
 
 
 def in_flight(trace: Trace, strategy: str, replication: int, edges_s: FloatArray) -> FloatArray:
-    """Mean number of requests in flight within each stretch, [n_stretches]."""
+    """Mean number of requests in flight in each stretch, [n_stretches]."""
     requests = trace.requests(strategy, replication)
     arrived_at_s, ended_at_s = floats(requests, "arrived_at_s"), floats(requests, "ended_at_s")
     ended_at_s = np.where(np.isnan(ended_at_s), np.inf, ended_at_s)
@@ -103,7 +103,7 @@ def in_flight(trace: Trace, strategy: str, replication: int, edges_s: FloatArray
 
 
 def busy_shares(trace: Trace, strategy: str, replication: int, edges_s: FloatArray) -> dict[str, FloatArray]:
-    """Share of each stretch for which the devices of a group compute, averaged over its devices."""
+    """Utilisation of each group of processors in each stretch, [n_stretches], averaged over its devices."""
     devices = trace.devices(strategy, replication)
     able = devices[devices["origin"].notna()]
     groups = dict(zip(able["device"].astype(str), able["group"].astype(str), strict=True))
@@ -127,7 +127,7 @@ def busy_shares(trace: Trace, strategy: str, replication: int, edges_s: FloatArr
 
 
 def disjoint(starts_s: FloatArray, ends_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Starts and ends of stretches apart that cover what intervals cover, in order."""
+    """Merge intervals into disjoint ones with the same union, ascending; return their starts and ends."""
     if not len(starts_s):
         return starts_s, ends_s
     order = np.argsort(starts_s, kind="stable")
@@ -138,13 +138,13 @@ def disjoint(starts_s: FloatArray, ends_s: FloatArray) -> tuple[FloatArray, Floa
 
 
 def covered_s(starts_s: FloatArray, ends_s: FloatArray, edges_s: FloatArray) -> FloatArray:
-    """How much of each stretch intervals cover, added up, [n_stretches]; in one pass over the intervals."""
+    """Sum, over intervals, the seconds of each stretch that they cover, [n_stretches]."""
     covered: FloatArray = np.diff(_until(starts_s, edges_s) - _until(ends_s, edges_s))
     return covered
 
 
 def _until(instants_s: FloatArray, edges_s: FloatArray) -> FloatArray:
-    """Of each edge the sum over instants before it of how long ago they were."""
+    """Sum, for each edge, the times elapsed since the instants before it."""
     ordered = np.sort(instants_s[np.isfinite(instants_s)])
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     n_before = np.searchsorted(ordered, edges_s)
@@ -155,7 +155,7 @@ def _until(instants_s: FloatArray, edges_s: FloatArray) -> FloatArray:
 def _busy_lines(
     trace: Trace, runs: dict[str, list[int]], edges_s: FloatArray
 ) -> list[tuple[str, FloatArray, Look]]:
-    """Label, shares by replication, and look: of the busiest group of each strategy, or of all of one."""
+    """Return label, shares by replication, and look: of each strategy's busiest group, or of all groups."""
     known, found = looks(trace.strategies), []
     for strategy, own in runs.items():
         if not own:
@@ -178,5 +178,5 @@ def _band(panel: Axes, middles_s: FloatArray, each: FloatArray, colour: str, *, 
 
 
 def _every(rank: int) -> tuple[int, int]:
-    """Which points have a marker: others than the next line's, so that lines that coincide both show."""
+    """Offset and spacing of markers; they differ between lines, so that coinciding lines stay visible."""
     return (3 + 5 * rank) % 24, 24

@@ -1,4 +1,4 @@
-"""Ways of choosing where a model is cut: what requests were worth, regret to the oracle, and training."""
+"""Comparison of methods of choosing the split of a model: utility, regret to the oracle, and training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["clean_nll", "draw_choice", "utilities", "worth_table"]
 
 ORACLE, FIXED = "oracle", "fixed"
-_LEAST_GAIN = 0.03  # of the oracle over the best fixed cut, below which there is nothing to learn
+_LEAST_GAIN = 0.03  # gain of the oracle over the best fixed cut below which there is nothing to learn
 
 
 def clean_nll(trace: Trace) -> float:
-    """Least mean log likelihood of any strategy: what a cut that loses nothing has [nats].
+    """Smallest mean negative log likelihood of any strategy [nats], taken as that of a cut without losses.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def clean_nll(trace: Trace) -> float:
 
 
 def utilities(trace: Trace, weights: Utility) -> pd.DataFrame:
-    """Mean utility of requests after the warm-up, by replication (rows) and strategy (columns)."""
+    """Mean utility of the requests after the warm-up, by replication (rows) and strategy (columns)."""
     found = {
         strategy: {
             r: float(np.mean(weights.of_requests(cast("Mapping[str, Any]", _counted(trace, strategy, r)))))
@@ -52,9 +52,9 @@ def utilities(trace: Trace, weights: Utility) -> pd.DataFrame:
 
 
 def worth_table(worth: pd.DataFrame) -> str:
-    """Utilities, differences from the best fixed cut in hindsight, and regrets to the oracle, as text.
+    """Format utilities, differences from the best fixed cut in hindsight, and regrets to the oracle.
 
-    Differences are paired by replication; intervals are Student's, 95 %.
+    Differences are paired by replication; intervals are 95 % Student-t intervals.
 
     Raises
     ------
@@ -92,14 +92,14 @@ def draw_choice(
     surrogate: Mapping[str, float] | None = None,
     width: Width = "page",
 ) -> Figure:
-    """Draw regret, delay against quality and energy, and what else was given, a panel each.
+    """Draw regret, delay against quality and energy, and optionally training and surrogate, a panel each.
 
     Parameters
     ----------
     training
-        What ``benchmarks/rl_split_training.py`` writes: a learning curve, and decisions.
+        Output of ``benchmarks/rl_split_training.py``: a learning curve, and decisions.
     surrogate
-        What ``benchmarks/rl_split_surrogate.py`` writes: numbers of evaluations, and seconds of each.
+        Output of ``benchmarks/rl_split_surrogate.py``: numbers of evaluations, and seconds per evaluation.
     """
     kinds = ["regret"] if ORACLE in worth else []
     kinds += ["nll", "energy"]
@@ -157,7 +157,7 @@ def _cell(estimate: Estimate | None) -> str:
 
 
 def _regret(panel: Axes, worth: pd.DataFrame) -> None:
-    """Regret of every strategy to the oracle, with intervals."""
+    """Draw the regret of every strategy to the oracle, with intervals."""
     others = [strategy for strategy in map(str, worth) if strategy != ORACLE]
     others.sort(key=lambda one: float(np.mean(worth[ORACLE] - worth[one])), reverse=True)
     for place, one in enumerate(others):
@@ -175,14 +175,14 @@ def _regret(panel: Axes, worth: pd.DataFrame) -> None:
 
 
 def _policy(panel: Axes, decisions: Sequence[Mapping[str, float]], by: str) -> None:
-    """Mean cut by what was seen, of the policy and of the oracle at the same decisions."""
+    """Draw the mean cut over an observed value, for the policy and the oracle at the same decisions."""
     table = pd.DataFrame(decisions)
     bins = pd.cut(table[by].rank(method="min"), 12)  # equal values stay in one bin
     for choice, colour, mark in ((ORACLE, "0.4", "s"), ("trained", PALETTE[2], "o")):
         means = table.groupby(bins, observed=True)[[by, choice]].mean()
         panel.plot(means[by], means[choice], mark, color=colour, ls="-", lw=1.0, label=choice)
         panel.plot(table[by], table[choice], "|", color=colour, alpha=0.15, ms=4)
-    name = "loss probability seen" if by == "loss" else "signal-to-noise ratio seen, dB"
+    name = "observed loss probability" if by == "loss" else "observed signal-to-noise ratio, dB"
     panel.set(xlabel=name, ylabel="blocks on the phone")
     if by == "loss":
         panel.set_xscale("symlog", linthresh=1e-4)
@@ -190,7 +190,7 @@ def _policy(panel: Axes, decisions: Sequence[Mapping[str, float]], by: str) -> N
 
 
 def _evaluations(panel: Axes, counted: Mapping[str, float]) -> None:
-    """Wall time of real evaluations, with a surrogate and without; measured, and extrapolated."""
+    """Draw the wall time of real evaluations with a surrogate (measured) and without (extrapolated)."""
     rows = (("surrogate\n(measured)", "n_measured"), ("grid (extra-\npolated)", "n_grid"),
             ("true reward\n(extrapol.)", "n_steps"))  # fmt: skip
     for place, (_, name) in enumerate(rows):

@@ -1,9 +1,9 @@
-"""How figures look: a journal's widths, 8-point text, and lines that are distinct in colour and in grey.
+"""Style of figures: journal widths, 8-point text, and lines distinguishable in colour and in greyscale.
 
-A strategy keeps its look wherever it appears: that of its place among the strategies. Colours are Paul Tol's
+A strategy's look is determined by its position among the strategies, in all figures. Colours are Paul Tol's
 (2021, "Colour Schemes", SRON/EPS/TN/09-002): first the three of the high-contrast scheme and black, which
-differ in lightness as well, then those of the bright scheme. Line style, marker and hatch differ besides,
-with periods of their own, so that the first forty looks are all different.
+also differ in lightness, then those of the bright scheme. Line style, marker and hatch vary as well, with
+different periods, so that the first forty looks are all different.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ __all__ = [
 Width: TypeAlias = Literal["column", "page"]
 
 WIDTHS_IN: dict[Width, float] = {"column": 3.5, "page": 7.16}
-"""Inches: one column, and both, of an IEEE transactions page."""
+"""Widths of one column and of the page of an IEEE Transactions journal, in inches."""
 
 PALETTE = ("#004488", "#DDAA33", "#BB5566", "#000000", "#66CCEE", "#228833", "#AA3377", "#888888")
-"""Colours in the order in which strategies get them."""
+"""Colours, in the order of the strategies."""
 
 DASHES: tuple[Any, ...] = (
     "solid",
@@ -55,10 +55,10 @@ HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "oo")
 
 _FONT_PT, _SMALL_PT = 8.0, 7.0
 _THICKEST_PT, _THINNER_PT, _THINNEST_PT = 1.9, 0.15, 1.0
-_ASPECT = 0.66  # of a panel: height over width
+_ASPECT = 0.66  # height of a panel over its width
 
 _RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so that figures are the same everywhere
+    "font.family": "DejaVu Sans",  # part of matplotlib, so that figures are the same on all machines
     "font.size": _FONT_PT,
     "axes.titlesize": _FONT_PT,
     "axes.labelsize": _FONT_PT,
@@ -78,18 +78,18 @@ _RC: dict[Any, Any] = {
     "ytick.major.width": 0.6,
     "lines.markersize": 3.6,
     "savefig.dpi": 300,
-    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "pdf.fonttype": 42,  # TrueType: journals reject Type 3
     "ps.fonttype": 42,
-    "svg.hashsalt": "edgesim",  # names in the file are then the same each time
+    "svg.hashsalt": "edgesim",  # makes the ids in the file reproducible
     "text.usetex": False,
-    "text.parse_math": False,  # names from traces may hold dollar signs
+    "text.parse_math": False,  # names from traces may contain dollar signs
     "figure.constrained_layout.use": True,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one of several is drawn."""
+    """Colour, line style, marker and hatch of one strategy or group."""
 
     colour: str
     dashes: Any
@@ -99,7 +99,10 @@ class Look:
     rank: int
 
     def line(self, **others: Any) -> dict[str, Any]:
-        """Arguments of a line. Of lines that coincide, the lower are wider and the upper are dashed."""
+        """Return matplotlib arguments for a line.
+
+        Lines drawn first are wider, and most later ones dashed, so that coinciding lines stay visible.
+        """
         return {
             "color": self.colour,
             "linestyle": self.dashes,
@@ -112,7 +115,7 @@ class Look:
         }
 
     def bar(self, **others: Any) -> dict[str, Any]:
-        """Arguments of a bar: white strokes on its colour."""
+        """Return matplotlib arguments for a bar, with white hatching on its colour."""
         return {
             "facecolor": self.colour,
             "hatch": self.hatch,
@@ -123,7 +126,7 @@ class Look:
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """The look of each of several, by its place."""
+    """Assign a look to each label, by its position."""
     return {
         label: Look(
             colour=PALETTE[place % len(PALETTE)],
@@ -139,7 +142,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Draw, and save, with these settings, and leave matplotlib's own as they were.
+    """Apply the style to drawing and saving within the context; restore matplotlib's settings afterwards.
 
     Raises
     ------
@@ -154,15 +157,15 @@ def paper_style() -> Iterator[None]:
 
 
 _LEGEND_ROW_IN = 1.6 * _SMALL_PT / 72
-_BELOW_IN = 0.7  # a panel's axis with its label, and a row of the legend
+_BELOW_IN = 0.7  # height of a panel's axis with its label, and of a row of the legend
 
 
 def subplots(
     n_rows: int, n_columns: int, *, width: Width, height_in: float | None = None, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of a journal's width with panels, row by row; within :func:`paper_style`.
+    """Create a figure of a journal's width with panels, row by row; use within :func:`paper_style`.
 
-    It draws into files, whatever screen there is.
+    The figure needs no display.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -177,16 +180,16 @@ def subplots(
 
 
 def tidy(panel: Axes, *, grid: Literal["both", "x", "y"] = "both") -> None:
-    """A light grid, and no more ticks than there is room for."""
+    """Add a light grid to a panel, and shorten its ticks."""
     panel.grid(visible=True, axis=grid)
     panel.tick_params(length=2.5)
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> None:
-    """One legend for all panels, under them, of every label once; none for a single label.
+    """Add one legend for all panels below them, with each label once; none for a single label.
 
-    The figure grows by the legend's rows beyond the first, so that panels keep their height, and labels that
-    are longer than their panel is high are broken.
+    The figure grows by the height of the legend's rows beyond the first, so that panels keep their height.
+    Axis labels longer than the height of their panel are wrapped.
     """
     _break_labels(figure)
     found: dict[str, Any] = {}
@@ -199,7 +202,7 @@ def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> Non
     fits = int(WIDTHS_IN[width] * 72 / (_SMALL_PT * (0.62 * longest + 5.0)))
     n_columns = max(1, min(len(found), fits))
     n_rows = -(-len(found) // n_columns)
-    n_columns = -(-len(found) // n_rows)  # rows of about one length
+    n_columns = -(-len(found) // n_rows)  # balances the rows
     figure.set_figheight(figure.get_figheight() + (n_rows - 1) * _LEGEND_ROW_IN)
     figure.legend(
         found.values(), found.keys(), loc="outside lower center", ncols=n_columns, columnspacing=1.2
@@ -207,7 +210,7 @@ def legend_below(figure: Figure, panels: Sequence[Axes], *, width: Width) -> Non
 
 
 def _break_labels(figure: Figure) -> None:
-    """Break labels along panels' heights into lines that fit."""
+    """Wrap the labels of vertical axes to the height of their panels."""
     for panel in figure.axes:
         place = panel.get_subplotspec()
         if place is None:

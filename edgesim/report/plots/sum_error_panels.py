@@ -1,4 +1,4 @@
-"""The error of sums over the air against what it depends on: a panel per cause, of several traces each."""
+"""Error of over-the-air sums against the parameters it depends on, one panel per parameter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["draw_error_panels", "error_rows"]
 
 
 def error_rows(traces: Sequence[tuple[float, Trace]]) -> pd.DataFrame:
-    """One row per trace and strategy: x, the median error over requests, and why there is no mean.
+    """Tabulate x, the median error over requests, and why there is no mean, by trace and strategy.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def error_rows(traces: Sequence[tuple[float, Trace]]) -> pd.DataFrame:
 
 
 def draw_error_panels(panels: Mapping[str, pd.DataFrame], *, width: Width = "page") -> Figure:
-    """Draw :func:`error_rows`, a panel for each label of an axis."""
+    """Draw :func:`error_rows` tables, given by the label of their horizontal axis, one panel each."""
     known = looks(list(dict.fromkeys(name for table in panels.values() for name in table["strategy"])))
     with paper_style():
         n_columns = 1 if width == "column" else min(3, len(panels))

@@ -1,4 +1,4 @@
-"""Traces that differ in one value of their scenarios, as if they were a sweep."""
+"""Traces that differ in one value of their scenarios, treated as a sweep."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["scenario_value", "swept_traces"]
 def swept_traces(
     traces: Mapping[str, Trace], path: str
 ) -> tuple[pd.DataFrame, dict[str, tuple[object, ...]]]:
-    """Return results and axes as a sweep has them, from traces and the path of what differs.
+    """Return results and axes like those of a sweep, from traces that differ in the value at a path.
 
     Parameters
     ----------
     path
-        In the scenario, as ``--set`` takes it, such as ``workload.arrivals.poisson``.
+        Path in the scenario in the syntax of ``--set``, such as ``workload.arrivals.poisson``.
 
     Raises
     ------
     InputError
-        If a scenario has nothing there.
+        If a scenario has no value at the path.
     TraceError
         If two traces have the same value there.
     """
@@ -41,7 +41,7 @@ def swept_traces(
         value = scenario_value(trace, path)
         if value in values:
             raise TraceError(
-                f"{name}: {path} is {value}, as it is in {values[value]}; expected traces that differ there"
+                f"{name}: {path} is {value}, as in {values[value]}; expected traces that differ there"
             )
         values[value] = name
         table = run_rows(trace).reset_index()
@@ -53,16 +53,18 @@ def swept_traces(
 
 
 def scenario_value(trace: Trace, path: str) -> object:
-    """What the scenario of a trace says under a path: a number, a truth, or text.
+    """Return the value at a path of a trace's scenario: a number, a Boolean or a text; others as JSON.
 
     Raises
     ------
     InputError
-        If nothing stands there.
+        If there is no value at the path.
+    TraceError
+        If the trace does not contain the scenario's text.
     """
     stated = cast("Mapping[str, Any]", trace.run)["scenario"]
     if not isinstance(stated.get("text"), str):
-        raise TraceError(f"{trace.path}: run.json does not hold the scenario's text; run the scenario again")
+        raise TraceError(f"{trace.path}: run.json lacks the scenario's text; run the scenario again")
     document = Document.parse(stated["text"], name=str(stated.get("file", "scenario")))
     found = value_at(document, path)
     return found if isinstance(found, str | int | float | bool) else json.dumps(found)

@@ -1,4 +1,4 @@
-"""What devices and links did for a request, or in a stretch of time: a Gantt chart of spans."""
+"""Gantt chart of the spans of a request, or of all spans in a window of time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST_LANES = 24
 _MOST_SPANS = 20_000
 _LANE_IN, _FRAME_IN = 0.19, 0.85
 
-# What a bar stands for: colour, hatch. Waiting is light, and as high as a bar's middle.
+# Colour and hatch of bars by activity. Bars of waiting are light and thinner.
 _ACTS: Mapping[str, tuple[str, str]] = {
     "compute": ("#004488", ""),
     "sums of a group": ("#BB5566", "////"),
@@ -70,22 +70,22 @@ def timeline(
     window_s: tuple[float, float] | None = None,
     width: Width = "page",
 ) -> Figure:
-    """Draw a lane per device and per link's direction, a bar per span; light bars before them are queueing.
+    """Draw a lane per device and per direction of a link, and a bar per span, preceded by its queueing.
 
     Parameters
     ----------
     strategy, replication
-        The first that are whole, if not given.
+        The run; default: the first that is complete.
     request
-        Whose spans; that of :func:`typical_request` if neither it nor a window is given. Ticks above are its
-        tokens' deliveries.
+        Draw the spans of this request, with ticks for the deliveries of its tokens; default:
+        :func:`typical_request`.
     window_s
-        Draw all requests' spans between two instants in its place, whose bars have alternating shades.
+        Draw the spans of all requests between two instants instead, in alternating shades.
 
     Raises
     ------
     InputError
-        If there is no such request, or too much goes on in the window.
+        If there is no such request, or the window contains too many spans.
     TraceError
         If the trace has no spans.
     """
@@ -99,7 +99,7 @@ def timeline(
         spans = spans_within(trace, strategy, replication, window_s)
         about = strategy
     if spans.empty:
-        raise TraceError(f"{trace.path}: nothing was going on for {about}; nothing to draw")
+        raise TraceError(f"{trace.path}: no spans of {about}; nothing to draw")
     begin_s = float(spans["asked_at_s"].min()) if window_s is None else window_s[0]
     until_s = float(np.nanmax(spans[["asked_at_s", "started_at_s", "ended_at_s"]].to_numpy(float)))
     until_s = until_s if window_s is None else window_s[1]
@@ -132,7 +132,7 @@ def timeline(
         panel.set_ylim(len(order) - 0.4, -1.3 if window_s is None else -0.6)
         panel.set_xlim(0.0, (until_s - begin_s) / scale * (1.0 if window_s else 1.01))
         panel.tick_params(axis="y", length=0)
-        since = f"since {begin_s:.6g} s" if window_s else "since it was asked"
+        since = f"since {begin_s:.6g} s" if window_s else "since the first span was requested"
         more = f"; {n_left_out} more lanes" if n_left_out else ""
         panel.set_xlabel(f"time, {unit} {since} ({about}{more})")
         tidy(panel, grid="x")
@@ -143,12 +143,12 @@ def timeline(
 
 
 def typical_request(trace: Trace, strategy: str, replication: int) -> int:
-    """The completed request whose latency is the (lower) median of those that count.
+    """Return the completed request with the (lower) median latency of the counted requests.
 
     Raises
     ------
     TraceError
-        If none was completed.
+        If no counted request was completed.
     """
     run = cast("Mapping[str, Any]", trace.run)
     requests = trace.requests(strategy, replication)
@@ -166,7 +166,7 @@ def typical_request(trace: Trace, strategy: str, replication: int) -> int:
 
 
 def spans_of_request(trace: Trace, strategy: str, replication: int, request: int) -> pd.DataFrame:
-    """All spans of one request.
+    """Read all spans of one request.
 
     Raises
     ------
@@ -187,17 +187,17 @@ def spans_of_request(trace: Trace, strategy: str, replication: int, request: int
 def spans_within(
     trace: Trace, strategy: str, replication: int, window_s: tuple[float, float]
 ) -> pd.DataFrame:
-    """All spans of which anything lies between two instants.
+    """Read all spans that overlap a window, including their waits.
 
     Raises
     ------
     InputError
-        If the window is empty, or holds more than can be drawn.
+        If the window is empty, or contains more spans than can be drawn.
     """
     from_s, until_s = window_s
     if not from_s < until_s:
         raise InputError(
-            f"--from, --until: {from_s:g} s to {until_s:g} s is no window; expected the first earlier"
+            f"--from, --until: {from_s:g} s to {until_s:g} s is no window; expected --from before --until"
         )
 
     def within(part: pd.DataFrame) -> pd.DataFrame:
@@ -221,11 +221,11 @@ def _gathered(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _run(trace: Trace, strategy: str | None, replication: int | None) -> tuple[str, int]:
-    """Which run: the first one that is whole, if it is not said."""
+    """Return the strategy and replication to draw; default: the first complete run."""
     if strategy is None:
         strategy = next((one for one in trace.strategies if trace.replications(one)), None)
     if strategy is None:
-        raise TraceError(f"{trace.path}: {trace.incomplete or 'no replication is whole'}; nothing to draw")
+        raise TraceError(f"{trace.path}: {trace.incomplete or 'no replication is complete'}; nothing to draw")
     if strategy not in trace.strategies:
         raise InputError(f"--strategy: no strategy {strategy!r}; there are {', '.join(trace.strategies)}")
     whole = trace.replications(strategy)
@@ -240,7 +240,7 @@ def _run(trace: Trace, strategy: str | None, replication: int | None) -> tuple[s
 
 
 def _lanes(spans: pd.DataFrame) -> list[str]:
-    """The device; of a hop, its two ends."""
+    """Return the lane of each span: the device or, for a hop, its sender and receiver."""
     is_hop = spans["kind"].isin([kind.value for kind in HOPS])
     return [
         f"{device} → {peer}" if hop and isinstance(peer, str) else str(device)
@@ -286,7 +286,7 @@ def _draw(
         for shade in np.unique(shades):
             own = shades == shade
             panel.barh(
-                lanes[own] + (0.2 if is_beside else 0.0),  # sums go on while members compute
+                lanes[own] + (0.2 if is_beside else 0.0),  # sums overlap with computing
                 lengths[own] / scale,
                 height=0.34 if is_wait or is_beside else 0.72,
                 left=(starts[own] - begin_s) / scale,

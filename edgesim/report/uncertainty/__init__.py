@@ -1,1 +1,1 @@
-"""A prediction's own uncertainty: what fitted parameters leave open of a run's figures."""
+"""Uncertainty of a run's metrics due to the fitted parameters of its devices."""

@@ -1,8 +1,7 @@
-"""How far a run's figures move with the fitted parameters of its devices: a prediction's own uncertainty.
+"""Spread of a run's metrics over the fitted parameters of its devices: the uncertainty of the prediction.
 
-Sampling is one thing (another seed, other arrivals), not knowing the devices another. Every strategy is run
-again, with the same seeds and the same placements, under sets of parameters that the published rates make
-equally likely.
+It is separate from the sampling error (other seeds, other arrivals). Every strategy is run again, with the
+same seeds and the same placements, under parameter sets that are equally likely given the published rates.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ __all__ = ["COVERAGE", "SHOWN", "Spread", "as_json", "check_spread", "parameter_
 COVERAGE = 0.9
 LEAST_DRAWS = 2
 SHOWN = ("ttft_p50_s", "tpot_p50_s", "e2e_mean_s", "output_tokens_per_s")
-"""Metrics whose spread is shown, where a run defines them."""
+"""Metrics whose spread is shown, if a run defines them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One metric of one strategy.
+    """Spread of one metric of one strategy.
 
     Attributes
     ----------
     centre
-        Mean over replications at the centre of the set.
+        Mean over replications, at the centre of the parameter sets.
     sampling
-        Its 95 % interval over replications; None with one.
+        95 % interval of that mean over replications; None with one replication.
     parameters
-        90 % of its values over the sets of parameters.
+        Central 90 % of the mean over the parameter sets.
     """
 
     strategy: str
@@ -58,16 +57,16 @@ def parameter_spread(
     jobs: int = 1,
     on_progress: Callable[[Ran], None] | None = None,
 ) -> list[Spread]:
-    """Run a study again under `n_draws` sets of parameters.
+    """Run a study again under `n_draws` parameter sets, and compute the spread of its metrics.
 
     Parameters
     ----------
     prepared
-        What was run at the centre of the set.
+        The study, as it was run at the centre of the parameter sets.
     compared
-        What that came to.
+        The results of that run.
     n_draws
-        How many sets; with fewer than 19 the interval is that from the smallest to the largest value.
+        Number of sets; with fewer than 19, the interval reaches from the smallest to the largest value.
 
     Raises
     ------
@@ -95,30 +94,31 @@ def parameter_spread(
 
 
 def check_spread(prepared: Prepared, n_draws: int) -> None:
-    """Refuse to look for a spread where there is none.
+    """Check that a study has uncertain parameters, and that enough parameter sets are requested.
 
     Raises
     ------
     InputError
-        If no device of the study is charged by fitted parameters, or one set is asked for.
+        If no device of the study takes its times from fitted parameters, or fewer than two sets are
+        requested.
     """
     if not holds_a_set(prepared.kinds):
         raise InputError(
-            f"{prepared.scenario.origin.name}: no device has a 'runtime', so that no parameter is uncertain; "
-            "give a device or a kind one (edgesim list runtimes), or leave --parameters out"
+            f"{prepared.scenario.origin.name}: no device has a 'runtime', so no parameter is uncertain; "
+            "set 'runtime' for a device or a kind (edgesim list runtimes), or leave out --parameters"
         )
     if n_draws < LEAST_DRAWS:
         raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws}")
 
 
 def _middle(values: Sequence[float]) -> tuple[float, float]:
-    """Return 90 % of values that stand for equally likely ones (Weibull's plotting positions)."""
+    """Return the central 90 % of equally likely values (quantiles by Weibull's plotting positions)."""
     ends = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], method="weibull")
     return float(ends[0]), float(ends[1])
 
 
 def as_json(spreads: Sequence[Spread]) -> list[Mapping[str, object]]:
-    """Return the same as values for JSON."""
+    """Return the spreads as plain values for JSON."""
     return [
         {
             "strategy": one.strategy,

@@ -1,4 +1,4 @@
-"""What sampling and what parameters leave open of a run's figures, side by side."""
+"""Table of the uncertainty of a run's metrics due to sampling and due to parameters, side by side."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["SpreadTable"]
 
 @dataclass(frozen=True, slots=True)
 class SpreadTable:
-    """A rich renderable: what sampling and what parameters leave open, side by side."""
+    """A rich renderable: uncertainty due to sampling and due to parameters, side by side."""
 
     spreads: Sequence[Spread]
     n_draws: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render a row per strategy and metric."""
+        """Render one row per strategy and metric."""
         table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         for heading in ("strategy", "metric", "mean", "95 % by sampling", "90 % by parameters"):
             table.add_column(heading, justify="left" if heading in ("strategy", "metric") else "right")
@@ -40,8 +40,8 @@ class SpreadTable:
             )
         yield table
         yield (
-            f"Parameters: {self.n_draws} sets, equally likely by the published rates, with the error of the "
-            "law in them, each with the same seeds and placements."
+            f"Parameters: {self.n_draws} sets, equally likely given the published rates, including the error "
+            "of the fitted law; same seeds and placements for each."
         )
 
 

@@ -119,7 +119,7 @@ def test_a_run_that_cuts_off_many_requests_warns(tmp_path: Path) -> None:
     assert advice.unanswered > 0.1
     console = Console(file=io.StringIO(), width=100)
     console.print(AdviceTable(advice))
-    assert "lengthen the horizon before trusting this" in " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "lengthen the horizon before relying on this" in " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     # All are charged to horizon and cooldown, whenever the run ended.
     run = Trials(Original(trace, tmp_path), trace.strategies[0], (), 1).run(0)
     assert run is not None
@@ -147,7 +147,7 @@ def test_a_file_that_is_gone_or_another_is_said(tmp_path: Path) -> None:
     original = Original(runner.run(prepared, tmp_path / "trace"), tmp_path)
     assert original.scenario().name == "street"
     (tmp_path / "graph.json").write_text((tmp_path / "graph.json").read_text() + "\n")
-    with pytest.raises(TraceError, match=r"graph.json, which its scenario names, is another file now"):
+    with pytest.raises(TraceError, match=r"graph.json, which its scenario names, has changed"):
         original.scenario()
     with pytest.raises(InputError, match=r"graph.json"):
         replace(original, folder=tmp_path / "elsewhere").scenario()

@@ -147,4 +147,4 @@ def test_a_scenario_cites_what_it_uses_and_nothing_else() -> None:
 def test_kinds_of_the_scenarios_own_are_said_with_their_own_sources() -> None:
     lawful = Path(__file__).parents[1] / "trace" / "lawful.yaml"
     lines = [line for line in citations(load(lawful)).unsourced if line.startswith("device phone-like")]
-    assert lines == ["device phone-like: of this scenario; its sources: A phone; A process"]
+    assert lines == ["device phone-like: defined in this scenario; its sources: A phone; A process"]

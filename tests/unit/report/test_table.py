@@ -190,7 +190,7 @@ def test_the_headline_counts_replications(
 def test_requests_that_were_stuck_are_told() -> None:
     stuck = compare([summary("local", 0, 1.0), summary("pipeline", 0, 1.0, n_stuck=4)])
     text = " ".join(rendered(stuck).split())
-    assert "of these stuck, for nothing was left to happen (a deadlock): 4 under pipeline" in text
+    assert "of these stuck, since no event was left (a deadlock): 4 under pipeline" in text
     assert as_json(stuck)["strategies"][1]["outcomes"]["stuck"] == 4
     assert "stuck" not in rendered(comparison())
 
@@ -289,7 +289,7 @@ def test_a_share_of_none_or_all_is_written_with_an_end_that_can_be_read(
 
 
 def test_it_is_said_where_a_faster_strategy_is_asked_sooner() -> None:
-    told = "a faster strategy is asked sooner"
+    told = "a faster strategy receives requests sooner"
     assert told in " ".join(rendered(comparison(), about=replace(ABOUT, is_closed=True)).split())
     assert told not in " ".join(rendered(comparison()).split())
 
@@ -342,7 +342,7 @@ def test_a_known_mean_is_at_most_so_much_of_an_unknown_one() -> None:
 def test_rates_of_requests_that_all_come_at_once_are_those_until_the_last_has_ended() -> None:
     done, window = Outcomes(completed=16, failed=0, censored=0), Window(0.0, 8.0, is_batch=True)
     text = rendered(compare([summary("a", 0, 1.0, outcomes=done, window=window)]), 120)
-    said = "requests come (nearly) all at once: rates until the last of them has ended"
+    said = "requests arrive (nearly) all at once: rates until the last of them has ended"
     assert said in " ".join(text.split())
     assert "‡" not in text
     mixed = compare([summary("a", 0, 1.0, outcomes=done, window=window), summary("b", 0, 1.0)])
@@ -379,14 +379,14 @@ def test_rates_that_the_arrivals_set_are_not_printed_as_the_systems() -> None:
     head = text[: text.index("──")].split()
     assert not {"tokens", "good", "all"} & set(head)
     assert "active" in head
-    assert "all that is asked is answered: rates and J/token with idling are the arrivals'" in " ".join(
+    assert "all requests are answered: rates and J/token with idling are set by the arrivals" in " ".join(
         text.split()
     )
     mixed = compare([summary("a", 0, 1.0, outcomes=done), summary("b", 0, 1.0)])
     text = rendered(mixed, 130)
     assert line_of(text, "a").split().count("‡") == 3
     assert "‡" not in line_of(text, "b")
-    assert "all that is asked is answered (a)" in " ".join(text.split())
+    assert "all requests are answered (a)" in " ".join(text.split())
     told = as_json(mixed)["strategies"]
     assert "total_j_per_token" in told[0]["set_by_arrivals"]
     assert told[1]["set_by_arrivals"] == []
@@ -440,7 +440,7 @@ def test_too_few_pairs_give_no_verdict() -> None:
     text = rendered(paired_comparison(94))
     table = text[text.index("The same requests") :]
     assert line_of(table, "b").split() == ["b", "376/400", "-", "-", "-"]
-    assert "no verdict, for under 95% of the requests" in " ".join(table.split())
+    assert "no verdict, since under 95% of the requests" in " ".join(table.split())
     same = as_json(paired_comparison(94))["strategies"][1]["same_requests"]
     assert (same["is_enough"], same["differences"]["e2e_s"]["differs"]) == (False, None)
 

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the page's figures from its JSON. Texts of a trace are a stranger's: they only ever become text nodes.
+// Draws the page's figures from its JSON. Texts of a trace are untrusted: they are inserted as text nodes only.
 (() => {
   const root = document.documentElement;
   const note = (text) => { root.dataset.errors = `${root.dataset.errors || ""}${text}\n`; };
@@ -109,7 +109,7 @@
   const swatchBar = (kind) => svg("svg", { class: "swatch", width: 12, height: 12, viewBox: "0 0 12 12", "aria-hidden": "true" },
     svg("rect", { class: `bar ${kind}`, width: 12, height: 12, rx: 2 }));
 
-  // ---- what parts of time and energy look like ----
+  // ---- colours and patterns of parts of time and energy ----
   const HUES = {
     "computing": "compute", "compute": "compute", "queueing for compute": "queue", "queue": "queue", "idling": "queue",
     "waiting for a batch": "stage", "waiting for the slowest": "straggle", "on the air": "air", "air": "air",
@@ -124,7 +124,7 @@
   };
   const hue = (name, at) => (Object.hasOwn(HUES, name) ? HUES[name] : look(at + 4));
 
-  // ---- figures: (view, width, state) -> what is drawn, its data, its legend, its readings ----
+  // ---- figures: (view, width, state) -> drawing, data, legend, readings ----
   const UNKNOWN = { words: "–", value: -1 };
   const unbroken = (points, isKnown) => {
     const runs = [[]];
@@ -169,7 +169,7 @@
         if (!at) return `M${to}`;
         return view.step ? `H${x(value).toFixed(1)}V${y(share).toFixed(1)}` : `L${to}`;
       }));
-      // Those below are wider, so that lines that coincide are all seen.
+      // Lines drawn first are wider, so that coinciding lines all stay visible.
       drawn.append(svg("path", { class: `line ${look(one.at)}`, d: path.join(""), "stroke-dasharray": DASHES[one.at % DASHES.length], "stroke-width": Math.max(1.6, 3 - 0.25 * one.at) }));
       if (!view.step) for (const run of runs) if (known.length <= 30 || run.length === 1) for (const [value, share] of run) drawn.append(marker(one.at, x(value), y(share)));
       if (isDirect && known.length) ends.push({ one, at: y(known.at(-1)[1]), x: known.at(-1)[0] === Math.max(...xs) ? box.right : x(known.at(-1)[0]) });
@@ -184,7 +184,7 @@
     const cursor = svg("line", { class: "cursor", y1: box.top, y2: box.bottom, x1: -9, x2: -9 });
     drawn.append(cursor);
     const stops = [...new Set(xs)].sort((a, b) => a - b);
-    // A line states what was measured, at its x alone; a step holds until the next, or for good at 1.
+    // A line has values at its x only; a step is valid until the next one, and indefinitely once it is 1.
     const valueAt = (one, at) => {
       let k = one.x.indexOf(at);
       if (view.step) one.x.forEach((value, j) => { if (value !== null && value <= at) k = j; });
@@ -304,7 +304,7 @@
     const unit = Math.min((width - 2 * margin) / (x1 - x0), 460 / (y1 - y0));
     const height = Math.max(unit * (y1 - y0) + 2 * margin, 180), drawn = canvas(width, height, title);
     const px = (value) => width / 2 + (value - (x0 + x1) / 2) * unit, py = (value) => height / 2 - (value - (y0 + y1) / 2) * unit;
-    // A cell that reaches beyond every corner has no edge to show.
+    // A cell whose range exceeds all corners has no visible edge.
     const farthest = (x, y) => Math.max(...[0, width].flatMap((a) => [0, height].map((b) => Math.hypot(px(x) - a, py(y) - b))));
     const edged = cells.filter((cell) => cell.reach * unit < farthest(nodes[cell.at].x, nodes[cell.at].y));
     for (const kind of ["cell", "edge"]) drawn.append(svg("g", { class: `${kind}s` }, ...edged.map((cell) => svg("circle", { class: kind, cx: px(nodes[cell.at].x), cy: py(nodes[cell.at].y), r: cell.reach * unit }))));
@@ -370,7 +370,7 @@
       const y = box.top + pitch * span.row, a = place(span.asked), b = place(begun), c = place(ended);
       if (b - a > 0.3) { drawn.append(svg("rect", { class: "bar queue", x: a, y: y + pitch / 2 - 2, width: b - a, height: 4 })); seen.set("queue", "queueing"); }
       if (span.work === "emit") { drawn.append(svg("path", { class: "emit", d: `M${c} ${y + 9}l-4 -8h8z` })); }
-      // Sums go on during a group's pass: a stripe along its foot.
+      // Sums overlap a group's pass: they are drawn as a stripe along its lower edge.
       else if (span.queue >= 0 && span.work === "all_reduce") drawn.append(svg("rect", { class: "bar sum", x: b, y: y + pitch - 7, width: Math.max(c - b, 0.7), height: 3 }));
       else if (span.queue >= 0) drawn.append(svg("rect", { class: `bar ${hue(span.work, 0)}`, x: b, y: y + 4, width: Math.max(c - b, 0.7), height: pitch - 8, rx: c - b > 6 ? 2 : 0 }));
       seen.set(span.work, WORK[span.work]);
@@ -456,7 +456,7 @@
     };
     const button = (words, label, act) => { const found = html("button", { type: "button", "aria-label": label, title: label }, words); found.addEventListener("click", act); return found; };
     const hide = () => { tip.hidden = true; };
-    const tell = (reading) => {
+    const showReading = (reading) => {
       if (!reading) return hide();
       tip.replaceChildren(html("strong", {}, reading.head), html("table", {}, html("tbody", {}, ...reading.lines.map(([what, value, kind]) => html("tr", {}, html("td", {}, html("i", { class: kind ? `key ${kind}` : "key" }), what), html("td", {}, value))))));
       tip.hidden = false;
@@ -539,7 +539,7 @@
     controls.append(tools);
     tables.addEventListener("toggle", fill);
     node.append(controls, shown, plot, legend, tables);
-    plot.addEventListener("pointermove", (event) => tell(readingAt(...inPlot(event))));
+    plot.addEventListener("pointermove", (event) => showReading(readingAt(...inPlot(event))));
     plot.addEventListener("pointerleave", hide);
     plot.addEventListener("blur", hide);
     let keyed = { x: -1, at: -1 };
@@ -550,11 +550,11 @@
       if (!step) return;
       event.preventDefault();
       const { read, move, spots } = figure.result;
-      if (read) { keyed.x = keyed.x < 0 ? move(0, 0) : move(keyed.x, step); tell(read(keyed.x)); }
-      else if (spots.length) { keyed.at = (keyed.at + step + spots.length) % spots.length; const spot = spots[keyed.at]; tell({ head: spot.head, lines: spot.at ? spot.at(spot.x0) : spot.lines, x: spot.x ?? spot.x0, y: spot.y }); }
+      if (read) { keyed.x = keyed.x < 0 ? move(0, 0) : move(keyed.x, step); showReading(read(keyed.x)); }
+      else if (spots.length) { keyed.at = (keyed.at + step + spots.length) % spots.length; const spot = spots[keyed.at]; showReading({ head: spot.head, lines: spot.at ? spot.at(spot.x0) : spot.lines, x: spot.x ?? spot.x0, y: spot.y }); }
     });
     figure.draw(plot.clientWidth);
-    // In a frame of its own: drawing changes heights, which an observer may not do while it is called.
+    // In a separate animation frame: drawing changes heights, which a ResizeObserver callback must not do.
     const refit = () => { if (!isPrinting && plot.clientWidth && Math.abs(plot.clientWidth - state.width) > 1) figure.draw(plot.clientWidth); };
     new ResizeObserver(() => requestAnimationFrame(refit)).observe(plot);
     return figure;
@@ -562,7 +562,7 @@
 
   let isPrinting = false;
   const figures = [...document.querySelectorAll("figure[data-figure]")].map(build);
-  const PAPER_WIDTH = 680; // pixels: text of a figure is then as large as that around it
+  const PAPER_WIDTH = 680; // pixels: makes the text of a figure as large as the text around it
   addEventListener("beforeprint", () => { isPrinting = true; for (const figure of figures) figure.draw(PAPER_WIDTH); });
   addEventListener("afterprint", () => { isPrinting = false; for (const figure of figures) figure.draw(figure.plot.clientWidth); });
 

@@ -111,7 +111,7 @@ def test_options_of_other_kinds_are_refused(trace: Trace) -> None:
         drawn({"street": trace}, Asked(kind="bars", request=1))
     with pytest.raises(InputError, match="no kind 'pie'"):
         drawn({"street": trace}, Asked(kind="pie"))
-    with pytest.raises(InputError, match="a map is of one trace"):
+    with pytest.raises(InputError, match="a map shows one trace"):
         drawn({"street": trace, "other": trace}, Asked(kind="map"))
     with pytest.raises(InputError, match="there is no distribution of 'e3e'; did you mean 'e2e'"):
         drawn({"street": trace}, Asked(kind="distribution", metrics=("e3e",)))

@@ -151,7 +151,7 @@ def test_lines_are_drawn_over_the_swept_numbers() -> None:
     assert drawn["a"].get_xdata().tolist() == [1.0, 2.0]
     assert drawn["a"].get_ydata().tolist() == [2.0, 2.0]
     assert panel.get_xlabel() == "rate, Hz"
-    with pytest.raises(InputError, match="--x: nothing was swept under the name 'rates'"):
+    with pytest.raises(InputError, match="--x: the sweep has no axis 'rates'"):
         lines(RESULTS, AXES, x="rates")
     with pytest.raises(InputError, match="no such value; there are 1 Hz, 2 Hz"):
         lines(RESULTS.assign(n=1), {**AXES, "n": (1,)}, x="n", fixed={"rate": "3 Hz"})
