@@ -112,7 +112,7 @@ def test_a_foreign_or_broken_trace_is_refused(edgesim: Any, trace: Trace, tmp_pa
         pq.write_table(table.set_column(table.column_names.index(column), column, changed), part)
         assert says in refused(broken)
     pq.write_table(table.drop_columns("outcome"), part)
-    assert "lacks the column(s) outcome" in refused(broken)
+    assert "missing column(s) outcome" in refused(broken)
     pq.write_table(table, part)
     shutil.rmtree(broken / "spans")
     assert "spans: found no table" in refused(broken)
