@@ -264,7 +264,7 @@ def test_a_run_tells_how_wrong_its_analog_sums_were(edgesim, tmp_path: Path) -> 
     said = edgesim("run", "aircomp_llama2", *words)
     assert said.status == 0, said.err
     assert "aircomp-2: error of a sum, median over requests " in said.out
-    assert "no mean: channel-inversion pays one over the gain of the deepest fade" in said.out
+    assert "no mean: with channel-inversion the error is proportional to the inverse gain" in said.out
     told = json.loads(edgesim("run", "aircomp_llama2", *words, "--replace", "--json").out)
     assert told["sum_errors"]["aircomp-2"]["mean"] is None
     assert told["sum_errors"]["aircomp-2"]["low"] <= told["sum_errors"]["aircomp-2"]["median"]
