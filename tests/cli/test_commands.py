@@ -103,7 +103,7 @@ def test_a_run_killed_in_the_middle_leaves_a_trace_that_reads_and_says_so(tmp_pa
 def test_check_tells_where_the_model_would_be_placed(edgesim) -> None:
     said = edgesim("check", "smart_city", *ANALYTIC)
     assert said.status == 0
-    assert "is sound" in said.out
+    assert "is valid" in said.out
     assert "roadside-2" in said.out
 
 

@@ -54,14 +54,14 @@ def test_the_first_strategy_is_taken_and_named(edgesim: Any, trace: Trace, tmp_p
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "no format is asked for; say which with --perfetto FILE"),
+        ((), "no format is given; choose one with --perfetto FILE"),
         (("--perfetto", "a.txt"), "expected a name that ends in .pftrace or .json"),
         (("--perfetto", "there.json"), "is there already; name another file, or say --replace"),
         (("--perfetto", "."), "is a folder; name a file in it"),
         (("--perfetto", "a.json", "--strategy", "none"), "has no strategy 'none'; there are"),
         (
             ("--perfetto", "a.json", "--replication", "9"),
-            "has no whole replication 9 of 'local'; there are 0, 1",
+            "no complete replication 9 of 'local'; complete are 0, 1",
         ),
     ],
 )

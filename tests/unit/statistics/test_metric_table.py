@@ -74,8 +74,8 @@ def test_what_is_broken_is_left_out_and_named() -> None:
     [
         ({"name": "Most"}, "small letters"),
         ({"title": ""}, "has no title"),
-        ({"unit": "1/s"}, "end with _s"),
-        ({"name": "most"}, "end with _s"),
+        ({"unit": "1/s"}, "ends with _s"),
+        ({"name": "most"}, "ends with _s"),
         ({"least": -1.0}, "expected 0 or more"),
         ({"of": lambda: 1.0}, r"write of\(run\)"),
     ],
