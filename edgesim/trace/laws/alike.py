@@ -34,7 +34,7 @@ def lacking(trace: Readable, *, may_be_incomplete: bool = False) -> Iterator[str
     status = str(trace.run.get("status", "complete"))
     if status in ("running", "stopped") or status.startswith("failed: "):
         if not may_be_incomplete:
-            yield f"run.json, status: found {status}, expected complete: the run did not come to its end"
+            yield f"run.json, status: found {status}, expected complete: the run did not finish"
     elif status != "complete":
         yield f"run.json, status: found {status}, expected complete, running, stopped, or failed: (reason)"
     run: Mapping[str, Any] = trace.run
