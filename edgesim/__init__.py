@@ -1,7 +1,7 @@
-"""Discrete-event simulation of LLM inference over edge devices, charged with measured compute.
+"""Discrete-event simulator of LLM inference on edge networks, with measured compute times.
 
-What a user's own code needs is importable from here; inside the package everything is imported from
-the module that defines it.
+This module exports the public names. Code inside the package imports each name from the module that
+defines it.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its home when it is first asked for: importing edgesim costs nothing."""
+    """Import a public name on first access, so that ``import edgesim`` is fast."""
     if name in ("statistics", "sweep"):
         return import_module(f"edgesim.{name}")
     if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""``python -m edgesim``: the command line, where scripts are not on the path."""
+"""Entry point of ``python -m edgesim``, the command line where scripts are not on the path."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rows of CSV, by comma or semicolon, with names of columns in any case, and nothing without bound.
+"""Reader of CSV tables separated by commas or semicolons, with case-insensitive column names and size limits.
 
-Programs of countries that write ``0,5`` for a half separate by semicolons: there a comma in a number is a
-decimal point, unless it may as well separate thousands, in which case the cell stays as it is.
+Programs in locales with a decimal comma (``0,5``) separate cells by semicolons. In such tables a comma in a
+number is read as a decimal point, unless it may also separate thousands; such a cell is left unchanged.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SHOWN = 40
 
 
 class CsvError(ValueError):
-    """A row is none; the message says what was found and expected.
+    """A line is not a valid CSV row; the message states what was found and expected.
 
     Attributes
     ----------
     line
-        Which, from 1.
+        Number of the line, from 1.
     """
 
     def __init__(self, line: int, sentence: str) -> None:
@@ -40,17 +40,17 @@ class CsvError(ValueError):
 
 @dataclass(frozen=True)
 class CsvRows:
-    """A table that is read row by row.
+    """A CSV table whose rows are read one at a time.
 
     Attributes
     ----------
     header
-        Names of the columns as they are written, less outer blanks.
+        Column names as in the file, without surrounding blanks.
     names
-        The same, for comparison: without regard to case.
+        Column names, case-folded for comparison.
     rows
-        Line and cells of each row, blank lines left out; it raises CsvError where one has more or fewer cells
-        than the header, and UnreadableFileError as :func:`edgesim.files.lines_of`.
+        Iterator over line number and cells of each row, without blank lines. It raises CsvError at a row with
+        more or fewer cells than the header, and UnreadableFileError like :func:`edgesim.files.lines_of`.
     """
 
     header: tuple[str, ...]
@@ -59,12 +59,12 @@ class CsvRows:
 
 
 def read_rows(text: TextIO) -> CsvRows:
-    """Read the header of a table, and then its rows as they are asked for.
+    """Read the header of a CSV table, and return it with an iterator over the rows.
 
     Parameters
     ----------
     text
-        Opened with ``newline=""``, for inside a quoted cell an end of line belongs to it.
+        File opened with ``newline=""``, since line ends inside a quoted cell are part of the cell.
 
     Raises
     ------
@@ -82,19 +82,19 @@ def read_rows(text: TextIO) -> CsvRows:
 
 
 def header_cells(line: str) -> tuple[list[str], str]:
-    """Split the first line of a table, and say by what: whichever of comma and semicolon gives more cells.
+    """Split the header of a table; return its cells and the delimiter (comma or semicolon) that gives more.
 
     Raises
     ------
     CsvError
-        If it is no CSV.
+        If the line is not valid CSV.
     """
     found: list[tuple[list[str], str]] = []
     reason = ""
     for delimiter in ",;":
         try:
             found.append((next(_reader([line], delimiter), []), delimiter))
-        except csv.Error as error:  # quotes that end before the other delimiter
+        except csv.Error as error:  # with the wrong delimiter, text may follow a closing quote
             reason = reason or str(error)
     if not found:
         raise CsvError(1, f"no CSV header: {reason}")
@@ -102,16 +102,16 @@ def header_cells(line: str) -> tuple[list[str], str]:
 
 
 def named(wanted: str, names: Sequence[str]) -> int | None:
-    """Where a column stands, without regard to case and outer blanks; None where there is none.
+    """Return the index of a column, ignoring case and surrounding blanks, or None if it is missing.
 
     Raises
     ------
     CsvError
-        If several are called so.
+        If several columns have that name.
     """
     name = wanted.strip().casefold()
     if names.count(name) > 1:
-        raise CsvError(1, f"two columns are called {wanted[:_SHOWN]!r}; leave one out")
+        raise CsvError(1, f"two columns are named {wanted[:_SHOWN]!r}; remove or rename one")
     return names.index(name) if name in names else None
 
 

@@ -1,4 +1,4 @@
-"""Fields that name an entry of a group: an unknown name is a mistake of the scenario."""
+"""Pydantic field types for names of plug-in entries; an unknown name is an error in the scenario."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["EntryName", "NameSchema"]
 
 @dataclass(frozen=True, slots=True)
 class NameSchema:
-    """Describes a name to an editor: any that is known as the schema is made."""
+    """Annotation for the JSON schema: a name is one of the entries known when the schema is made."""
 
     group: EntryPointGroup[Any]
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """List the names."""
+        """Return a JSON schema that enumerates the names."""
         return {"type": "string", "enum": list(plugins.names(self.group))}
 
 
 @dataclass(frozen=True, slots=True)
 class EntryName:
-    """A field whose text is the name of an entry that can be loaded; what is no text is left to the field."""
+    """Annotation of a field: text must name an entry that can be loaded; other values pass unchecked."""
 
     group: EntryPointGroup[Any]
 
     def read(self, data: object) -> object:
-        """Return it, or refuse a name that is unknown, or whose entry cannot be loaded."""
+        """Return the value; refuse a name that is unknown or whose entry cannot be loaded."""
         if isinstance(data, str):
             try:
                 plugins.load(self.group, data)
@@ -46,12 +46,12 @@ class EntryName:
         return data
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read before the field does."""
+        """Build the pydantic schema: check the name before the field's own validation."""
         return core_schema.no_info_before_validator_function(self.read, handler(source))
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe the field, with the names where it is a name alone."""
+        """Build the field's JSON schema; enumerate the names if the field accepts only a string."""
         schema = handler(core_schema)
         return schema | {"enum": list(plugins.names(self.group))} if schema == {"type": "string"} else schema

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""Exceptions of edgesim, as one hierarchy.
 
 ::
 
@@ -6,15 +6,15 @@
     ├── InputError            the user's input is wrong: one clear message, exit status 2
     │   ├── ScenarioError     a scenario file, or an override of one
     │   ├── PlacementError    a strategy cannot place this model on this fleet
-    │   ├── ProfileError      a profile is missing, foreign, or asked beyond what it measured
+    │   ├── ProfileError      a profile is missing, of another model, or does not cover what is needed
     │   ├── RecordingError    a file of recorded tracks or rates cannot be used
     │   ├── StrategyError     a strategy is unknown, or its options are wrong
-    │   ├── TraceError        a folder holds no trace, or one of another schema version
+    │   ├── TraceError        a folder contains no trace, or one of another schema version
     │   └── WorkloadError     a file of recorded requests cannot be replayed
-    ├── WorkerLostError       a process that shared the work was killed, or crashed: exit status 1
+    ├── WorkerLostError       a worker process was killed, or crashed: exit status 1
     └── ContractError         a strategy broke its contract: a bug in its code, exit status 1
 
-A message says where, what was found, what was expected and what to do.
+Each message states where the error is, what was found, what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ __all__ = [
 
 
 class EdgesimError(Exception):
-    """Every error that edgesim raises on purpose."""
+    """Base class of all errors that edgesim raises on purpose."""
 
 
 class InputError(EdgesimError):
-    """The user's input is wrong; the message says where and what to do about it."""
+    """The user's input is wrong; the message states where, and how to correct it."""
 
 
 class ScenarioError(InputError):
-    """A scenario file, or an override of one, cannot be used as it stands."""
+    """A scenario file, or an override of one, is invalid."""
 
 
 class PlacementError(InputError):
-    """A strategy cannot place this model on this fleet: no room, no route, no such device."""
+    """A strategy cannot place this model on this fleet: not enough memory, no route, or an unknown device."""
 
 
 class ProfileError(InputError):
-    """A profile is missing, belongs to another model, or was asked beyond what it measured."""
+    """A profile is missing, belongs to another model, or does not cover the sizes needed."""
 
 
 class RecordingError(InputError):
@@ -63,7 +63,7 @@ class StrategyError(InputError):
 
 
 class TraceError(InputError):
-    """A folder holds no trace, a broken one, or one of another schema version."""
+    """A folder contains no trace, a damaged one, or one of another schema version."""
 
 
 class WorkloadError(InputError):
@@ -71,8 +71,8 @@ class WorkloadError(InputError):
 
 
 class WorkerLostError(EdgesimError):
-    """A worker process ended in the middle of its work: killed, out of memory, or crashed."""
+    """A worker process ended before its work was done: killed, out of memory, or crashed."""
 
 
 class ContractError(EdgesimError):
-    """A strategy broke its contract during a run, which is a bug in its code."""
+    """A strategy broke its contract during a run; this is a bug in the strategy's code."""

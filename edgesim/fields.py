@@ -1,6 +1,6 @@
-"""Fields of options: text with a unit in YAML and an SI number in Python; names; and how a value is refused.
+"""Pydantic field types for options: quantities (text with a unit in YAML, SI numbers in Python) and names.
 
-For scenarios and for the options of strategies alike, anybody's.
+Scenarios and strategies use them for their options, and so can plug-ins.
 """
 
 from __future__ import annotations
@@ -65,20 +65,20 @@ __all__ = [
 
 
 OWN_MESSAGE = "edgesim"
-"""The type of the pydantic errors whose message is already a finished sentence."""
+"""Type of pydantic errors whose message is shown to the user unchanged."""
 
 
 AS_WRITTEN = "as written"
-"""Context of ``model_dump`` under which quantities become text with a unit again, as they stand in files."""
+"""Context of ``model_dump`` that serialises quantities as text with a unit, as in files."""
 
 
 def refuse(message: str) -> NoReturn:
-    """Refuse a value, from inside a validator, with a finished sentence."""
+    """Raise, from inside a validator, the pydantic error whose message is shown to the user unchanged."""
     raise PydanticCustomError(OWN_MESSAGE, "{sentence}", {"sentence": message})
 
 
 def is_not_given(value: object) -> bool:
-    """Whether an optional field is left out where a scenario is written or digested."""
+    """Whether an optional field has no value, and is left out when a scenario is written or digested."""
     return value is None or value == () or value == {}
 
 
@@ -87,19 +87,29 @@ def _listed(data: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
-"""A list of names; a list of one may be written without brackets."""
+"""A tuple of names; in YAML a single name may be written without brackets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """How a field's text is read: its dimension, and which values make sense there."""
+    """Pydantic annotation of a field that is text with a unit: its dimension and permitted values.
+
+    Parameters
+    ----------
+    dimension
+        The dimension, which defines the units and the range.
+    bound
+        Permitted sign.
+    whole
+        Whether the value must be a whole number of the base unit; it is then read as an int.
+    """
 
     dimension: Dimension
     bound: Literal["any", "zero or more", "more than zero"] = "more than zero"
     whole: bool = False
 
     def read(self, text: object) -> float | int:
-        """Read ``'5 ms'`` as 0.005, or refuse it."""
+        """Parse text such as ``'5 ms'`` to a number in the base unit (0.005), or refuse it."""
         value = parse(text, self.dimension)
         if (self.bound == "more than zero" and value <= 0) or (self.bound == "zero or more" and value < 0):
             refuse(
@@ -111,16 +121,16 @@ class Quantity:
         return int(value) if self.whole else value
 
     def written(self, value: object) -> str:
-        """Write a value as text that :meth:`read` takes for the same."""
+        """Format a value as text that :meth:`read` parses to the same value."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise PydanticSerializationUnexpectedValue(f"{value!r} is no {self.dimension.name}")
+            raise PydanticSerializationUnexpectedValue(f"{value!r} is not {self.dimension.name}")
         return written(float(value), self.dimension)
 
     def _serialised(self, value: object, info: SerializationInfo) -> object:
         return self.written(value) if info.context == AS_WRITTEN else value
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic call :meth:`read`, and :meth:`written` where a file is written."""
+        """Build the pydantic schema: validate by :meth:`read`, serialise to files by :meth:`written`."""
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(self._serialised, info_arg=True),
@@ -129,7 +139,7 @@ class Quantity:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Describe the text to an editor."""
+        """Build the JSON schema of the text, for editors."""
         pattern = self.dimension.pattern
         if self.bound != "any":
             pattern = pattern.replace("[+-]?", "[+]?", 1)

@@ -1,8 +1,7 @@
-"""Files that users name: read within a bound, or refused with the reason.
+"""Safe reading of files that users name: bounded in size, or refused with the reason.
 
-What stands at a path may be a folder, a device that never ends, a pipe that nothing writes to, gigabytes of
-blanks, or a few kilobytes that unpack to any number of them. Whatever reads a file says how large it may be,
-and holds no more than that in memory.
+A path may lead to a folder, an endless device, a pipe without a writer, gigabytes of blanks, or a few
+kilobytes that unpack to gigabytes. Each reader therefore sets a maximum size and keeps no more in memory.
 """
 
 from __future__ import annotations
@@ -41,27 +40,29 @@ MOST_LINE_CHARS = 1 << 20
 MOST_BLANK_LINES = 10_000  # in a row
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
-_MOST_TIMES = 200  # text packs to a third, of numbers to a thirtieth; deflate can do a thousandth
+# Largest permitted ratio of unpacked to packed size: gzip packs text to 1/3 and numbers to 1/30 of its size,
+# but deflate can reach 1/1000.
+_MOST_TIMES = 200
 _ALWAYS_BYTES = 1 << 24
 
 
 class UnreadableFileError(ValueError):
-    """A file cannot be read; the message is the reason, without the path and without what to do."""
+    """A file cannot be read; the message is the reason only, without the path and without a remedy."""
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what is no ordinary file, before it is opened: a pipe would wait, a device might never end.
+    """Refuse a path that is not a regular file, without opening it: a pipe would block, a device not end.
 
     Raises
     ------
     UnreadableFileError
-        If there is no such file, or it is something else.
+        If the path does not exist, or is not a regular file.
     """
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise UnreadableFileError(error.strerror or str(error)) from None
-    except (ValueError, RuntimeError) as error:  # a NUL in its name; a loop of links, before Python 3.13
+    except (ValueError, RuntimeError) as error:  # a NUL in the path; a symlink loop before Python 3.13
         raise UnreadableFileError(str(error)) from None
     if stat.S_ISDIR(mode):
         raise UnreadableFileError("it is a folder, not a file")
@@ -70,12 +71,12 @@ def require_regular(path: Path) -> None:
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """Read a file whole, if it has no more than so many bytes.
+    """Read a whole file of at most `most_bytes`.
 
     Raises
     ------
     UnreadableFileError
-        If it is no ordinary file, cannot be read, or is larger.
+        If the file is not a regular file, cannot be read, or is larger.
     """
     require_regular(path)
     try:
@@ -89,12 +90,12 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's contents, in hexadecimal digits.
+    """Return the SHA-256 digest of a file's contents, in hexadecimal digits.
 
     Raises
     ------
     InputError
-        If it cannot be read: what was named is there no longer.
+        If the file cannot be read, such as when it was removed after the scenario had been read.
     """
     try:
         require_regular(path)
@@ -102,32 +103,32 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, UnreadableFileError) as error:
         raise InputError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it was there when the "
-            "scenario was read: put it back"
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it existed when the "
+            "scenario was read: restore it"
         ) from None
 
 
 def text_of(data: bytes) -> str:
-    """Decode UTF-8, with a byte order mark or without.
+    """Decode UTF-8 text, with or without a byte order mark.
 
     Raises
     ------
     UnreadableFileError
-        If it is another encoding, or no text.
+        If the bytes are not valid UTF-8.
     """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"byte {error.start} is no UTF-8 text") from None
+        raise UnreadableFileError(f"byte {error.start} is not UTF-8 text") from None
 
 
 def json_value(text: str | bytes) -> Any:
-    """Read JSON from a file; what no program should meet is refused along with what is no JSON.
+    """Parse JSON from a file.
 
     Raises
     ------
     UnreadableFileError
-        If it is no JSON, nested beyond what Python follows, or has a number of thousands of digits.
+        If the text is not JSON, is nested too deeply for Python, or has a number of thousands of digits.
     """
     try:
         return json.loads(text_of(text) if isinstance(text, bytes) else text)
@@ -137,19 +138,19 @@ def json_value(text: str | bytes) -> Any:
         raise UnreadableFileError("not JSON that can be read: nested too deeply") from None
     except UnreadableFileError:
         raise
-    except ValueError:  # Python reads no whole number of more than some thousand digits
-        raise UnreadableFileError("not JSON that can be read: a number of too many digits") from None
+    except ValueError:  # Python refuses integers of more than a few thousand digits
+        raise UnreadableFileError("not JSON that can be read: a number has too many digits") from None
 
 
 def refuse_trap(path: Path) -> None:
-    """Refuse a packed file that unpacks to so much more than it has that no reader would come to its end.
+    """Refuse a gzip bomb: a packed file that unpacks to far more than its size.
 
-    It is unpacked once for that, which is far quicker than reading its rows.
+    The file is unpacked once, which is much faster than reading its rows.
 
     Raises
     ------
     UnreadableFileError
-        As of :func:`opened_text`.
+        If the file is not a regular file, or unpacks to too many times its size.
     """
     require_regular(path)
     try:
@@ -161,20 +162,20 @@ def refuse_trap(path: Path) -> None:
             while unpacked.readinto(chunk):
                 pass
     except (OSError, EOFError, zlib.error):
-        return  # which is said where it is read
+        return  # the reader reports it
 
 
 @contextmanager
 def opened_text(path: Path) -> Iterator[TextIO]:
-    """Open a text file for reading, packed by gzip or not (its first bytes tell), with its ends of lines.
+    """Open a UTF-8 text file for reading, unpacking it if its first bytes are those of gzip; keep line ends.
 
-    What goes wrong while it is read is reported likewise, the body of the `with` included.
+    Errors raised by reading in the body of the ``with`` statement are converted, too.
 
     Raises
     ------
     UnreadableFileError
-        If it is no ordinary file, cannot be read or unpacked, is no text in UTF-8, or unpacks to so much more
-        than it has that it is a trap.
+        If the file is not a regular file, cannot be read or unpacked, is not UTF-8 text, or unpacks to too
+        many times its size.
     """
     require_regular(path)
     try:
@@ -184,16 +185,16 @@ def opened_text(path: Path) -> Iterator[TextIO]:
             unpacked = cast("BinaryIO", io.BufferedReader(_Unpacked(raw)) if is_packed else raw)
             with io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="strict", newline="") as text:
                 yield text
-    except OSError as error:  # gzip.BadGzipFile is one
+    except OSError as error:  # includes gzip.BadGzipFile
         raise UnreadableFileError(error.strerror or str(error)) from None
     except (EOFError, zlib.error) as error:
         raise UnreadableFileError(f"it cannot be unpacked: {error}") from None
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"byte {error.object[error.start]:#04x} is no UTF-8 text") from None
+        raise UnreadableFileError(f"byte {error.object[error.start]:#04x} is not UTF-8 text") from None
 
 
 class _Unpacked(io.RawIOBase):
-    """What gzip has packed, as long as it is in a sane relation to the file."""
+    """Unpacked contents of a gzip file; reading fails once they exceed a multiple of the file's size."""
 
     def __init__(self, raw: BinaryIO) -> None:
         super().__init__()
@@ -220,18 +221,18 @@ class _Unpacked(io.RawIOBase):
         self._n_bytes += n_bytes
         if self._n_bytes > max(_ALWAYS_BYTES, _MOST_TIMES * self._size_bytes):
             raise UnreadableFileError(
-                f"it unpacks to more than {_MOST_TIMES} times its size, as no recording does; unpack it"
+                f"it unpacks to more than {_MOST_TIMES} times its size, unlike any recording; unpack it first"
             )
         return n_bytes
 
 
 def lines_of(text: TextIO, most_chars: int = MOST_LINE_CHARS) -> Iterator[str]:
-    """Yield the lines of an open text with their ends, none longer than `most_chars`.
+    """Yield the lines of an open text file, with their line ends.
 
     Raises
     ------
     UnreadableFileError
-        At a longer line, at thousands of blank ones in a row, or at a NUL, which no text has.
+        At a line longer than `most_chars`, a NUL character, or too many blank lines in a row.
     """
     number = n_blank = 0
     while line := text.readline(most_chars):
@@ -239,7 +240,7 @@ def lines_of(text: TextIO, most_chars: int = MOST_LINE_CHARS) -> Iterator[str]:
         if len(line) == most_chars and line[-1] not in "\r\n":
             raise UnreadableFileError(f"line {number} has more than {most_chars} characters")
         if "\0" in line:
-            raise UnreadableFileError(f"line {number} has a NUL character, so it is no text")
+            raise UnreadableFileError(f"line {number} has a NUL character, so it is not text")
         n_blank = 0 if line.strip() else n_blank + 1
         if n_blank > MOST_BLANK_LINES:
             raise UnreadableFileError(
@@ -249,17 +250,17 @@ def lines_of(text: TextIO, most_chars: int = MOST_LINE_CHARS) -> Iterator[str]:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something stands at a path; nothing does at one that is too long, or that no file can have."""
+    """Whether a path exists; False for a path that is too long or invalid."""
     return os.path.exists(path)  # noqa: PTH110 -- Path.exists raises for some of these
 
 
 def user_path(folder: Path, text: str) -> Path:
-    """Return the path that a user wrote, from a folder; ``~`` is a home where there is such a user."""
+    """Resolve a path that a user wrote, relative to a folder; expand ``~`` if that user exists."""
     return folder / os.path.expanduser(text)  # noqa: PTH111 -- Path.expanduser raises where there is none
 
 
 def absolute(path: Path) -> Path:
-    """Return the path from the root, without following links, of which some lead in circles."""
+    """Return the absolute path without following symbolic links, which may form loops."""
     return Path(os.path.abspath(path))  # noqa: PTH100 -- Path.absolute leaves '..' in
 
 

@@ -1,7 +1,8 @@
-"""Whether runs of a strategy are apart: what one keeps, no other meets.
+"""Test whether runs of a strategy are isolated: nothing that one run stores affects another.
 
-A strategy's memory is the state that its ``begin`` makes for each run. Everything else in which it could keep
-something is written down before and after a run here, and runs are made after and inside one another.
+A strategy may store data only in the state that its ``begin`` creates for each run. Every other place in
+which it could store data is recorded before and after a run and compared, and runs are made after one another
+and nested in one another.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ __all__ = ["Interrupted", "Watch", "global_generators", "refuse_shared_state"]
 _KEEP = "keep it in the state that begin(placement, model, fleet) makes for each run"
 
 _IN_THE_MIDDLE = 5
-"""Attempts at requests after which another run begins."""
+"""Number of the attempt at a request before which the nested run is made."""
 
 
 class Watch:
-    """Everything but its state in which a strategy could keep something: watched while runs go on.
+    """Monitor of the objects, other than its state, in which a strategy could store data during runs.
 
-    Itself, its placement, and its classes with the modules of their package.
+    These are the strategy, its placement, and the classes of both with the modules of their packages.
     """
 
     def __init__(self, strategy: Strategy, placement: Placement) -> None:
@@ -47,45 +48,45 @@ class Watch:
         return Snapshot(within | globals_of(self._kinds), self._packages, within.values())
 
     def check(self) -> None:
-        """Raise AssertionError if anything has changed since the last time."""
+        """Raise AssertionError if any monitored object has changed since the last check."""
         before, self._before = self._before, self._now()
         changed = before.difference(self._before)
-        assert changed is None, f"{changed} changed during a run, and would be met by others; {_KEEP}"
+        assert changed is None, f"{changed} changed during a run, which affects other runs; {_KEEP}"
 
 
 class Interrupted:
-    """A strategy in the middle of whose run another run begins and ends."""
+    """Wrapper of a strategy that makes another complete run in the middle of its run."""
 
     def __init__(self, strategy: Strategy, other: Callable[[], object]) -> None:
         self._strategy, self._other, self._n_served = strategy, other, 0
         self.makes_state = strategy.makes_state
 
     def begin(self, placement: Any, model: Any, fleet: Fleet) -> Any:
-        """As the strategy does."""
+        """Call the strategy's ``begin``."""
         return self._strategy.begin(placement, model, fleet)
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Any, *state: Any) -> Serving:
-        """As the strategy does; before a request in the middle, another run."""
+        """Call the strategy's ``serve``, before the fifth attempt after making the other run."""
         self._n_served += 1
         if self._n_served == _IN_THE_MIDDLE:
             self._other()
         return self._strategy.serve(request, cluster, placement, *state)
 
     def control(self, cluster: Cluster, placement: Any, *state: Any) -> Serving | None:
-        """As the strategy does."""
+        """Call the strategy's ``control``."""
         return self._strategy.control(cluster, placement, *state)
 
 
 @contextmanager
 def global_generators(seed: int) -> Iterator[None]:
-    """Set Python's and numpy's global generators, and restore them.
+    """Context manager that seeds Python's and numpy's global generators, and restores them at the end.
 
     Raises
     ------
     AssertionError
-        If either has been drawn from.
+        If the body has drawn from one of them.
     """
-    kept, kept_legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what is watched
+    kept, kept_legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator to monitor
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     ours, legacy = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
@@ -97,7 +98,7 @@ def global_generators(seed: int) -> Iterator[None]:
         }
         for name, is_drawn in drawn.items():
             assert not is_drawn, (
-                f"the global generator of {name} was drawn from, and others draw from it, too; use "
+                f"the strategy drew from the global generator of {name}, which others draw from, too; use "
                 "cluster.random(name, request)"
             )
     finally:
@@ -106,30 +107,30 @@ def global_generators(seed: int) -> Iterator[None]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two states of a generator, as nested dictionaries with arrays, are the same."""
+    """Whether two generator states (nested dictionaries with arrays) are equal."""
     if isinstance(one, dict):
         return all(_same(one[key], other[key]) for key in one)
     return bool(np.all(one == other))
 
 
 def refuse_shared_state(strategy: Strategy, placement: Placement, world: World) -> None:
-    """Raise AssertionError if the states of two runs have a part in common that could change."""
+    """Raise AssertionError if the states of two runs share a mutable object."""
     if not strategy.makes_state:
         return
     fleet = Fleet.of(world)
     states = [strategy.begin(placement, world.model, fleet) for _ in range(2)]
-    alive: list[object] = []  # so that no two objects have one id
+    alive: list[object] = []  # references that keep ids unique
     one, other = (_changeable({"state": state}, alive) for state in states)
     given = _changeable({"": (strategy, placement, world.model, fleet, shared_generators())}, alive)
     shared = next((path for id_, path in one.items() if id_ in other and id_ not in given), None)
     assert shared is None, (
-        f"{shared} is the same object in the states of two runs; begin must make each state anew (copy what "
-        "may change, and make what may not a tuple or a frozen dataclass)"
+        f"{shared} is the same object in the states of two runs; begin must create each state from scratch "
+        "(copy mutable parts, and make constant ones a tuple or a frozen dataclass)"
     )
 
 
 def _changeable(roots: dict[str, object], alive: list[object]) -> dict[int, str]:
-    """Objects within reach that could change, by their ids, each with the way to it."""
+    """Mutable objects reachable from the roots: path by object id."""
     found: dict[int, str] = {}
     seen: set[int] = set()
     waiting = list(roots.items())
@@ -146,7 +147,7 @@ def _changeable(roots: dict[str, object], alive: list[object]) -> dict[int, str]
 
 
 def _can_change(value: object) -> bool:
-    """Whether it has no value by which it could be told from others, but is itself alone."""
+    """Whether an object is mutable: a writeable array, or not hashable by value and not frozen."""
     if isinstance(value, np.ndarray):
         return bool(value.flags.writeable)
     if isinstance(value, FunctionType | MappingProxyType) or type(value) is object:

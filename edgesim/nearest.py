@@ -1,4 +1,4 @@
-"""What the user may have meant: the nearest known name."""
+"""Suggestions for misspelt names: the nearest known name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _MOST_CHARS = 100
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """Find the known name that is nearest, if any comes near."""
+    """Return the known name most similar to `name`, ignoring case, or None if none is similar."""
     folded = {candidate.casefold(): candidate for candidate in known}
-    # What is compared takes time with the square of its length, and no name is so long.
+    # The comparison takes quadratic time, and no known name is longer.
     near = difflib.get_close_matches(str(name)[:_MOST_CHARS].casefold(), folded, n=1)
     return folded[near[0]] if near else None
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """Say which known name is nearest, or list the known ones: ``did you mean 'edge'?``."""
+    """Return a hint for a message: the nearest known name (``did you mean 'edge'?``), or a list of them."""
     names = list(known)
     near = nearest(name, names)
     if near is not None:

@@ -1,8 +1,8 @@
-"""Plug-ins: one loader for everything that arrives by a name, from edgesim's own folders and other packages.
+"""Loader of plug-ins: named entries from edgesim's own folders and from other packages.
 
-An :class:`EntryPointGroup` says what a kind of entry must be. Other packages offer entries through entry
-points of the group's name; edgesim's own are modules of one folder, or entry points as well. All are loaded
-by name when they are requested, and checked and refused by the same rules.
+An :class:`EntryPointGroup` defines what an entry must be. Other packages register entries as entry points
+of the group's name; edgesim's own are the modules of one folder, or entry points as well. An entry is loaded
+by name on first use, and all entries are checked by the same rules.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class EntryPointGroup(Generic[Entry]):
-    """A group of entry points: every entry is a subclass of one base, or an object of it.
+    """A group of entry points whose entries are subclasses, or instances, of a base class.
 
     Parameters
     ----------
     name
-        As packages write it in their metadata, such as ``edgesim.strategies``.
+        The group's name in package metadata, such as ``edgesim.strategies``.
     noun, listing
-        What messages call an entry, and which ``edgesim list`` shows all.
+        The word for an entry in messages, and the argument of ``edgesim list`` that lists all entries.
     base
-        The class of which each is a subclass, or an object; of objects also several classes.
+        The base class of all entries; a tuple of classes is possible if entries are instances.
     known_as
-        Under which name users import that class.
+        The name under which users import the base class.
     error
         Raised for an entry that is unknown or cannot be loaded.
     check
-        What else is asked of an entry; it raises an :class:`~edgesim.errors.InputError`.
+        Further check of an entry; raises an :class:`~edgesim.errors.InputError` if the entry is invalid.
     is_object
-        Whether entries are objects of the base; else they are subclasses.
+        Whether entries are instances of the base; otherwise they are subclasses.
     home
-        The package whose modules are edgesim's own entries, each exporting one under any name; the module's
-        name is the entry's. Empty where edgesim's own are entry points, too.
+        The package whose modules contain edgesim's own entries: each module exports one, under any name, and
+        the entry has the module's name. Empty if edgesim's own entries are entry points, too.
     joint
-        What stands in an entry's name for an underscore of its module's name.
+        Replacement in entry names for the underscores of module names.
     """
 
     name: str
@@ -74,26 +74,26 @@ class EntryPointGroup(Generic[Entry]):
     joint: str = "_"
 
     def is_entry(self, found: object) -> bool:
-        """Whether it is what the group asks for."""
+        """Whether an object is a valid entry: an instance, or a proper subclass, of the base."""
         if self.is_object:
             return isinstance(found, self.base)
         return isinstance(found, type) and issubclass(found, self.base) and found is not self.base
 
 
 def names(group: EntryPointGroup[Any]) -> tuple[str, ...]:
-    """Name every entry of a group, loading none: edgesim's own and those of other packages."""
+    """Return the sorted names of all entries of a group, edgesim's own and others, without loading them."""
     return tuple(sorted(_points(group)))
 
 
 def own_names(group: EntryPointGroup[Any]) -> tuple[str, ...]:
-    """Name edgesim's own entries in the group's folder."""
+    """Return the sorted names of edgesim's own entries in the group's folder."""
     return tuple(
         sorted(name for name, points in _points(group).items() if any(_is_own(group, one) for one in points))
     )
 
 
 def discover_all(group: EntryPointGroup[Entry]) -> dict[str, Entry | InputError]:
-    """Load every entry of a group; in the place of one that cannot be loaded stands why."""
+    """Load every entry of a group, by name; the value is an error for an entry that cannot be loaded."""
     found: dict[str, Entry | InputError] = {}
     for name in names(group):
         try:
@@ -109,20 +109,20 @@ def discover(group: EntryPointGroup[Entry]) -> dict[str, Entry]:
     Raises
     ------
     InputError
-        The group's own, if an installed plug-in cannot be imported, is not what the group asks for, or has
-        a name that is taken.
+        Of the group's class, if an installed plug-in cannot be imported, is not a valid entry, or has the
+        name of another entry.
     """
     return {name: load(group, name) for name in names(group)}
 
 
 def load(group: EntryPointGroup[Entry], name: str) -> Entry:
-    """Load one entry of a group.
+    """Load one entry of a group by its name.
 
     Raises
     ------
     InputError
-        The group's own, if none has that name (the message names the nearest), two have it, or it cannot be
-        loaded.
+        Of the group's class, if no entry has that name (the message suggests the nearest), two have it, or
+        it cannot be loaded.
     """
     points = _points(group)
     if name not in points:
@@ -134,34 +134,34 @@ def load(group: EntryPointGroup[Entry], name: str) -> Entry:
         ours = [one.value for one in points[name] if _is_own(group, one)]
         if ours:
             raise group.error(
-                f"an installed package calls a {group.noun} {name!r} ({others[0].value}), which is the name "
-                f"of one of edgesim's own ({ours[0]}); rename it in that package, or uninstall it"
+                f"an installed package names a {group.noun} {name!r} ({others[0].value}), which is the name "
+                f"of one of edgesim's own ({ours[0]}); rename it in that package, or uninstall the package"
             )
         raise group.error(
-            f"two installed packages call a {group.noun} {name!r} ({point.value} and {others[0].value}); "
+            f"two installed packages name a {group.noun} {name!r} ({point.value} and {others[0].value}); "
             "uninstall one of them"
         )
     return _load(group, point)
 
 
 def require_methods(kind: type, base: type, methods: Mapping[str, str]) -> None:
-    """Refuse a class that lacks one of its base's methods, or whose method takes other arguments.
+    """Refuse a class that does not override a required method, or whose method takes other arguments.
 
     Parameters
     ----------
     methods
-        By name the arguments beside ``self`` with which each is called, such as ``"rng, at_s"``.
+        By method name, the arguments without ``self`` with which it is called, such as ``"rng, at_s"``.
 
     Raises
     ------
     InputError
-        Saying what to write.
+        Stating the method to write.
     """
     for method, given in methods.items():
         write = f"write {method}(self{', ' if given else ''}{given})"
         function = getattr_static(kind, method, None)
         if function is getattr_static(base, method, None):
-            raise InputError(f"class {kind.__qualname__} has no {method} of its own; {write}")
+            raise InputError(f"class {kind.__qualname__} does not override {method}; {write}")
         if not isfunction(function):
             continue
         try:
@@ -173,7 +173,7 @@ def require_methods(kind: type, base: type, methods: Mapping[str, str]) -> None:
 
 
 def first_line(entry: object) -> str:
-    """Return what listings say of an entry: the first line of its docstring."""
+    """Return an entry's description in listings: the first line of its docstring."""
     text = entry.__doc__
     return text.strip().partition("\n")[0] if isinstance(text, str) else ""
 
@@ -183,7 +183,7 @@ def _is_own(group: EntryPointGroup[Any], point: EntryPoint) -> bool:
 
 
 def _points(group: EntryPointGroup[Any]) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """All that have a name, by it: edgesim's own first; several of one name are one mistake of that name."""
+    """Entry points by name, edgesim's own first; several of one name are an error once one is loaded."""
     return _found(entry_points, group.name, group.home, group.joint, tuple(sys.path))
 
 
@@ -191,12 +191,12 @@ def _points(group: EntryPointGroup[Any]) -> Mapping[str, tuple[EntryPoint, ...]]
 def _found(
     look: Callable[..., Any], group: str, home: str, joint: str, path: tuple[str, ...]
 ) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Look once: reading what is installed takes ten milliseconds."""
-    del path  # what is installed depends on it
+    """Find the entry points of a group; cached, since reading package metadata takes 10 ms."""
+    del path  # part of the cache's key: the packages that are found depend on it
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in (*_own_points(group, home, joint), *look(group=group)):
         same = found.get(point.name, ())
-        if point.value not in (other.value for other in same):  # a checkout that is installed and on the path
+        if point.value not in (other.value for other in same):  # found twice: installed, and on the path
             found[point.name] = (*same, point)
     return MappingProxyType(found)
 
@@ -214,9 +214,9 @@ def _load(group: EntryPointGroup[Entry], point: EntryPoint) -> Entry:
         if isinstance(found, ModuleType):
             found = _only(group, found)
     except (Exception, SystemExit) as error:
-        asks = "it ends the program as it is imported: " if isinstance(error, SystemExit) else ""
+        ends = "it ends the program when imported: " if isinstance(error, SystemExit) else ""
         raise group.error(
-            f"{what} cannot be loaded: {asks}{_reason(error)}; repair or uninstall its package"
+            f"{what} cannot be loaded: {ends}{_reason(error)}; repair or uninstall its package"
         ) from error
     if not group.is_entry(found):
         wanted = "an object" if group.is_object else "a subclass"
@@ -236,12 +236,12 @@ def _load(group: EntryPointGroup[Entry], point: EntryPoint) -> Entry:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong in the code of an author, who may have anything fail, or end the program."""
+    """First line of an error raised by plug-in code, which may raise anything; else the error's class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _only(group: EntryPointGroup[Any], module: ModuleType) -> object:
-    """The one entry that a module exports; itself, which is none, where there is none or are several."""
+    """The only entry that a module exports; else the module itself, which is not a valid entry."""
     exported = [getattr(module, name) for name in getattr(module, "__all__", ())]
     entries = [one for one in exported if group.is_entry(one)]
     return entries[0] if len(entries) == 1 else module

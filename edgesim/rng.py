@@ -1,10 +1,10 @@
-"""Random draws that depend on what they are for, never on who drew before.
+"""Random draws that depend only on their purpose, not on the order in which they are made.
 
-Two kinds. :class:`Streams` gives generators by name, for draws that come in a natural order (arrivals).
-Keyed draws are functions of (key, counter), for draws that are asked for in any order, or twice (the
-fading of a link in its n-th block). Adding a consumer of randomness disturbs no other, and every
-strategy meets the same arrivals and the same channels: the common random numbers that paired
-comparisons stand on.
+There are two kinds. :class:`Streams` gives generators by name, for draws in a natural order, such as
+arrivals. Keyed draws are functions of a key and a counter, for draws made in any order or repeatedly, such as
+the fading of a link in its n-th block. Adding a consumer of random numbers therefore changes no other draws,
+and all strategies have the same arrivals and channels: the common random numbers that paired comparisons
+rely on.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _UNIT = 2.0**-52
 class Streams:
     """The random streams of one replication of one seeded scenario.
 
-    ``Streams(seed, replication)["arrivals"]`` is a fresh generator at the start of its stream, each
-    time it is asked for: two readers of one name see the same draws.
+    Each access ``Streams(seed, replication)["arrivals"]`` returns a new generator at the start of that
+    stream, so two consumers of one name get the same draws.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Streams:
         self.replication = replication
 
     def __getitem__(self, name: str) -> np.random.Generator:
-        # The name goes in by a cryptographic digest: Python's own hash() is salted per process.
+        # A cryptographic digest of the name, since Python's hash() is salted per process.
         digest = hashlib.sha256(name.encode()).digest()
         words = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
         sequence = np.random.SeedSequence(self.seed, spawn_key=(self.replication, *words))
@@ -58,9 +58,9 @@ class Streams:
 
 
 def key_of(*parts: str | int) -> int:
-    """A 64-bit key of what a draw is for, such as (seed, replication, link, direction).
+    """Return the 64-bit key of a purpose of draws, such as (seed, replication, link, direction).
 
-    Parts are told apart by their kind and length: ("ab", "c") and ("a", "bc") have different keys, as have
+    The key depends on each part's type and length: ("ab", "c") and ("a", "bc") have different keys, as do
     1 and "1".
     """
     digest = hashlib.sha256()
@@ -71,23 +71,23 @@ def key_of(*parts: str | int) -> int:
 
 
 def link_key(seed: int, replication: int, one: str, other: str, *purpose: str | int) -> int:
-    """The key of a link's draws, the same whichever end is named first: the channel is reciprocal."""
+    """Return the key of a link's draws, independent of the order of its ends: the channel is reciprocal."""
     return key_of(seed, replication, min(one, other), max(one, other), *purpose)
 
 
 def keyed_uniforms(key: int, counters: Counters) -> NDArray[np.float64]:
-    """Uniform draws in the open interval (0, 1), each a function of the key and its own counter.
+    """Return uniform draws in the open interval (0, 1), each a function of the key and its counter.
 
-    The output function of SplitMix64 applied twice: to the counter's place in the key's sequence, and to the
-    result mixed with the key once more, so that two keys' draws are not one sequence read from two places.
-    A draw has 52 bits; the smallest is 2^-53.
+    The output function of SplitMix64 is applied twice: to the counter's position in the key's sequence, and
+    to the result with the key added again. Otherwise the draws of two keys would be shifted copies of one
+    sequence. A draw has 52 bits; the smallest is 2^-53.
 
     Parameters
     ----------
     key
         From :func:`key_of`.
     counters
-        Whole numbers of any shape; negative ones are fine. Different counters give independent draws.
+        Integer array of any shape; may be negative. Different counters give independent draws.
     """
     words = np.asarray(counters).astype(np.uint64)
     with np.errstate(over="ignore"):  # arithmetic is modulo 2^64 on purpose, also for zero-dimensional arrays
@@ -99,19 +99,19 @@ def keyed_uniforms(key: int, counters: Counters) -> NDArray[np.float64]:
 
 
 def keyed_uniform(key: int, counter: int) -> float:
-    """One draw of :func:`keyed_uniforms`, equal to the bit, without an array's overhead."""
+    """Return one draw of :func:`keyed_uniforms`, bit for bit, without the overhead of an array."""
     word = _mixed_word(counter * _GOLDEN + key & _WORD)
     word = _mixed_word(word + key & _WORD)
     return ((word >> 12) + 0.5) * _UNIT
 
 
 def keyed_normals(key: int, counters: Counters) -> NDArray[np.float64]:
-    """Standard normal draws by inversion, each a function of the key and its own counter.
+    """Return standard normal draws by inversion, each a function of the key and its counter.
 
-    Inversion costs one counter a draw, and the inverse is computed value by value: a draw does not depend
-    on the shape of the array in which it was asked for. The range is ±8.2.
+    Inversion uses one counter per draw, and is computed elementwise: a draw does not depend on the shape of
+    the array. The range is ±8.2.
     """
-    from scipy.special import ndtri  # a quarter of a second to import; not every run has a radio
+    from scipy.special import ndtri  # takes 0.25 s to import, and not every run has a radio
 
     normals: NDArray[np.float64] = ndtri(keyed_uniforms(key, counters))
     return normals

@@ -1,8 +1,8 @@
-"""What a part of a program remembers: object graphs written down, so that two instants can be compared.
+"""Snapshots of object graphs, which are compared to find out whether an object has changed.
 
-Walked are containers, instances of a package's own classes, functions (defaults, closures and attributes),
-generators, caches of functions and context variables. What belongs to others is written down as it pickles,
-or else as what it is.
+Traversed are containers, instances of a package's own classes, functions (defaults, closures and attributes),
+generators, caches of functions and context variables. Other objects are recorded by the digest of their
+pickle or, if they cannot be pickled, by their identity.
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ import numpy as np
 __all__ = ["Snapshot", "globals_of", "parts_of", "shared_generators"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range)
-_FOREIGN = ("edgesim.engine",)  # live parts of a run: which they are is enough
+_FOREIGN = ("edgesim.engine",)  # live objects of a run: recorded by their identity
 _WALKED = frozenset(
     {"_thread", "_weakrefset", "builtins", "collections", "edgesim", "functools", "types", "weakref"}
 )
 
 
 class Snapshot:
-    """A graph of objects at one instant, as facts by their paths.
+    """A graph of objects at one instant, recorded as facts (comparable values) by path.
 
     Parameters
     ----------
     roots
-        Where to begin, by name.
+        Objects from which to start, by name.
     packages
-        Whose classes' instances and whose functions are looked into, by the first part of their modules'
-        names.
+        Top-level packages whose functions, and instances of whose classes, are traversed.
     within
-        Objects that are looked into, whatever their class.
+        Objects that are traversed regardless of their class.
     """
 
     def __init__(
@@ -52,25 +51,25 @@ class Snapshot:
         self._packages = frozenset(packages) | _WALKED
         self._within = {id(value) for value in within}
         self.facts: dict[str, Hashable] = {}
-        self._memos: set[str] = set()  # entries of caches: there may be more, and none must change
+        self._memos: set[str] = set()  # entries of caches: new ones may appear, but none may change
         self._seen: dict[int, str] = {}
-        self._kept: list[object] = []  # alive, so that no two objects have one id
+        self._kept: list[object] = []  # references that keep ids unique
         later: list[tuple[str, object]] = []
         for name, root in roots.items():
             self._walk(name, root, later)
-        while later:  # last, so that what is in a cache has its name from elsewhere, if it is elsewhere
+        while later:  # caches last, so that an object that is also elsewhere gets its path from there
             self._walk(*later.pop(0), later)
 
     def difference(self, later: Snapshot) -> str | None:
-        """The first path at which a later snapshot differs; None if it does not."""
+        """Return the first path at which a later snapshot differs, or None; new cache entries are ignored."""
         for path, fact in self.facts.items():
             if later.facts.get(path, later) != fact:
                 return path
         new = (path for path in later.facts if path not in self.facts)
-        return next((path for path in new if not self._is_remembered_anew(path, later)), None)
+        return next((path for path in new if not self._is_newly_cached(path, later)), None)
 
-    def _is_remembered_anew(self, path: str, later: Snapshot) -> bool:
-        """Whether a path leads through an entry of a cache that was not there yet."""
+    def _is_newly_cached(self, path: str, later: Snapshot) -> bool:
+        """Whether a path leads through a cache entry that did not exist in this snapshot."""
         new = (memo for memo in later._memos if memo not in self.facts)
         return any(path == memo or path.startswith((f"{memo}.", f"{memo}[", f"{memo}(")) for memo in new)
 
@@ -95,10 +94,10 @@ class Snapshot:
                 value = value.__wrapped__
             parts = parts_of(value) if self._is_walked(value) else None
             if parts is None:
-                self.facts[path] = self._told(value)
+                self.facts[path] = self._fact(value)
                 continue
             self.facts[path] = type(value).__qualname__
-            for name, part in reversed(parts):  # what is put in last comes first
+            for name, part in reversed(parts):  # the stack is last in, first out
                 if name.startswith(".") and _is_memo(type(value), name[1:]):
                     self._memos.add(path + name)
                     later.append((path + name, part))
@@ -114,8 +113,8 @@ class Snapshot:
         is_own = module.partition(".")[0] in self._packages or _has_memos(type(value))
         return is_own and not module.startswith(_FOREIGN)
 
-    def _told(self, value: object) -> Hashable:
-        """A fact about a thing that is not looked into."""
+    def _fact(self, value: object) -> Hashable:
+        """Return the recorded fact of an object that is not traversed."""
         if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
             return ("is", id(value))
         if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -126,15 +125,15 @@ class Snapshot:
             stream = io.BytesIO()
             _Pickler(stream).dump(value)
             return ("pickled", hashlib.sha256(stream.getvalue()).hexdigest())
-        except Exception:  # a stranger's object may refuse in any way
+        except Exception:  # pickling foreign objects may raise anything
             return ("is", id(value))
 
 
 def globals_of(kinds: Iterable[type]) -> dict[str, object]:
-    """Everything that classes could keep things in beside their instances: their own and their modules'.
+    """Return all global objects in which classes could store data, by name: class and module variables.
 
-    Of a package, all its modules that are loaded; of edgesim, of a script, and of a folder that is no
-    package, the one that a class is in.
+    The modules are all loaded modules of a class's package. For edgesim, a script, or a folder that is not a
+    package, only the module that defines the class.
     """
     names, roots = dict.fromkeys(kind.__module__ for kind in kinds), {}
     for name in list(names):
@@ -149,20 +148,20 @@ def globals_of(kinds: Iterable[type]) -> dict[str, object]:
 
 
 def shared_generators() -> tuple[object, object]:
-    """The generators that Python's and numpy's modules draw from; other objects may well refer to them."""
+    """Return the global generators of Python's and numpy's ``random``; other objects may refer to them."""
     return random.random.__self__, np.random.random.__self__  # type: ignore[attr-defined]
 
 
 class _Pickler(pickle.Pickler):
-    """Writes down what objects are, but for the global generators within their reach."""
+    """Pickler that replaces the global random generators by a constant."""
 
     def persistent_id(self, value: object) -> str | None:
-        """A name in the place of a global generator."""
+        """Return a constant for a global generator, None for other objects."""
         return "a global generator" if any(value is one for one in shared_generators()) else None
 
 
 def _package_of(module: str) -> str:
-    """The outermost package that a module is in; empty where that is a folder and no package."""
+    """Return the outermost package that contains a module; empty if there is only a folder, not a package."""
     package = module if hasattr(sys.modules.get(module), "__path__") else ""
     parent = module
     while parent := parent.rpartition(".")[0]:
@@ -173,7 +172,7 @@ def _package_of(module: str) -> str:
 
 
 def parts_of(value: Any) -> list[tuple[str, object]] | None:
-    """What an object consists of, each part with how it is reached; None of what cannot be looked into."""
+    """Return an object's parts, each with its path from the object; None if it cannot be traversed."""
     parts: list[tuple[str, object]] = []
     if isinstance(value, type):
         named = ((k, v) for k, v in vars(value).items() if not k.startswith("__") and k != "_abc_impl")
@@ -220,7 +219,7 @@ def parts_of(value: Any) -> list[tuple[str, object]] | None:
 
 
 def _attributes(value: object) -> dict[str, object] | None:
-    """Attributes of an instance, in slots or not; None of what has neither."""
+    """Return an instance's attributes, from slots and ``__dict__``; None if it has neither."""
     slots = [s for kind in type(value).__mro__ for s in _named(vars(kind).get("__slots__", ()))]
     found = {s: getattr(value, s) for s in slots if not s.startswith("__weakref") and hasattr(value, s)}
     own = getattr(value, "__dict__", None)
@@ -243,20 +242,21 @@ def _content(cell: types.CellType) -> Iterator[object]:
 
 
 def _cached(wrapper: Any) -> Iterator[tuple[str, object]]:
-    """What a function's cache holds, by its arguments; CPython shows it to its garbage collector alone.
+    """Yield the results in a function's ``lru_cache``, with their arguments as text.
 
-    One without a limit is a dictionary. Of one with a limit there are key, result and the type of their
-    link, one after the other, and then the dictionary of links.
+    CPython exposes them to the garbage collector only. An unbounded cache is a dictionary. For a bounded one,
+    the referents are key, result and the type of their link for each entry, followed by the dictionary of
+    links.
     """
-    held = gc.get_referents(wrapper)
-    dictionaries = [n for n, one in enumerate(held) if isinstance(one, dict) and one is not vars(wrapper)]
+    refs = gc.get_referents(wrapper)
+    dictionaries = [n for n, one in enumerate(refs) if isinstance(one, dict) and one is not vars(wrapper)]
     if wrapper.cache_parameters()["maxsize"] is None:
-        found: dict[object, object] = next((held[n] for n in dictionaries), {})
+        found: dict[object, object] = next((refs[n] for n in dictionaries), {})
         yield from ((repr(key), result) for key, result in found.items())
         return
-    of_links = (n for n in dictionaries if all(map(_is_link, map(type, held[n].values()))))
+    of_links = (n for n in dictionaries if all(map(_is_link, map(type, refs[n].values()))))
     end = max(of_links, default=0)
-    yield from ((repr(held[n - 2]), held[n - 1]) for n in range(2, end) if _is_link(held[n]))
+    yield from ((repr(refs[n - 2]), refs[n - 1]) for n in range(2, end) if _is_link(refs[n]))
 
 
 def _is_link(kind: object) -> bool:
@@ -264,7 +264,7 @@ def _is_link(kind: object) -> bool:
 
 
 def _has_memos(kind: type) -> bool:
-    """Whether instances work out some attributes when they are first asked for; it does not change them."""
+    """Whether a class has cached properties; computing one does not change the instance."""
     return any(isinstance(v, functools.cached_property) for base in kind.__mro__ for v in vars(base).values())
 
 

@@ -1,4 +1,4 @@
-"""Values that change at stated instants and stay as they are in between."""
+"""Piecewise constant functions of time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Steps"]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A piecewise constant function of time: each value holds from its instant on, until the next one's.
+    """A piecewise constant function of time: each value applies from its instant until the next.
 
     Parameters
     ----------
     at_s
-        Instants from which the values hold [s], rising; the first is time zero.
+        Instants from which the values apply [s], increasing; the first is 0.
     values
-        One for each instant, in whatever unit.
+        One value per instant, in any unit.
     """
 
     at_s: tuple[float, ...]
@@ -29,25 +29,25 @@ class Steps:
     def __post_init__(self) -> None:
         if not self.at_s or len(self.at_s) != len(self.values):
             raise InputError(
-                f"steps: {len(self.at_s)} instants and {len(self.values)} values; expected at least one, and "
-                "a value for each: add what is missing"
+                f"steps: {len(self.at_s)} instants and {len(self.values)} values; expected at least one "
+                "instant, and a value for each: add the missing ones"
             )
         if self.at_s[0] != 0.0:
             raise InputError(
-                f"steps: the first is from {self.at_s[0]:g} s; expected 0 s: say what holds "
-                "from the beginning"
+                f"steps: the first begins at {self.at_s[0]:g} s; expected 0 s: add the value from the "
+                "beginning of the run"
             )
         if not all(map(math.isfinite, (*self.at_s, *self.values))):
             raise InputError(f"steps: {self}; expected finite numbers: correct them")
         late = next((n for n in range(1, len(self.at_s)) if not self.at_s[n] > self.at_s[n - 1]), None)
         if late is not None:
             raise InputError(
-                f"steps: one from {self.at_s[late]:g} s after one from {self.at_s[late - 1]:g} s; expected "
-                "each to be later than the one before it: put them in order"
+                f"steps: a step at {self.at_s[late]:g} s follows one at {self.at_s[late - 1]:g} s; expected "
+                "increasing instants: put the steps in order"
             )
 
     def __call__(self, instant_s: float) -> float:
-        """The value at an instant of time zero or later: of a change, the new one."""
+        """Return the value at an instant (0 or later); at the instant of a change, the new value."""
         return self.values[bisect_right(self.at_s, instant_s) - 1]
 
     def __str__(self) -> str:

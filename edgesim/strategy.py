@@ -1,7 +1,7 @@
-"""The contract of a strategy, what it decides before time zero, and how strategies are found.
+"""The interface of strategies: base class, placement, memory check and discovery.
 
-A strategy is a value: its fields are its options in a scenario, and nothing else. It arrives through the
-entry point group ``edgesim.strategies``, edgesim's own strategies like anybody's.
+A strategy is an immutable value whose fields are its options in a scenario. All strategies, including
+edgesim's own, are registered through the entry point group ``edgesim.strategies``.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ __all__ = [
 
 
 Serving = Generator[Any, Any, None]
-"""What ``serve`` is: a generator that yields from the cluster's verbs."""
+"""Type of ``serve`` and ``control`` processes: a generator that yields from the cluster's verbs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the model on a device."""
+    """A part of the model (a slice of its blocks) assigned to a device."""
 
     device: str
     part: Slice
@@ -86,67 +86,67 @@ class Stage:
 
 @dataclass(frozen=True)
 class Placement:
-    """Which device holds which part of the model, from time zero to the end of the run.
+    """Assignment of model parts to devices, fixed from time zero to the end of the run.
 
-    Strategies with more to remember subclass it; the engine reads ``stages`` only.
+    A strategy that decides more before time zero subclasses it and adds fields.
     """
 
     stages: tuple[Stage, ...]
 
     @property
     def shards(self) -> Mapping[str, TensorShard]:
-        """What devices hold of every block where they hold it together; a device not named holds it whole."""
+        """Tensor shards by device, for devices that store part of every block; others store whole blocks."""
         return {}
 
     @property
     def groups(self) -> Mapping[tuple[str, ...], Summing]:
-        """Groups that hold blocks together, and how each sums; tried before time zero."""
+        """Groups of devices that share blocks, and how each adds partial sums; checked before time zero."""
         return {}
 
     @property
     def exit_rules(self) -> Collection[tuple[ExitRule, CacheFill]]:
-        """Rules by which tokens leave, and ways to fill caches, that are held to what was measured.
+        """Early-exit rules and cache fills that the strategy uses; checked before time zero.
 
-        Before time zero, like `groups`: with propagated caches answers are known on a grid of rules only
+        With propagated caches, answers were measured for a grid of rules only: any other rule is refused
         (:meth:`edgesim.engine.cluster.Cluster.check_exits`).
         """
         return ()
 
     @property
     def remark(self) -> str:
-        """What a user should know of how it was decided, such as how far from the best it may be."""
+        """A note to the user about how the placement was found, such as its optimality gap; may be empty."""
         return ""
 
     @cached_property
     def holdings(self) -> Mapping[str, tuple[Slice, ...]]:
-        """Parts held by each device."""
-        held: dict[str, tuple[Slice, ...]] = defaultdict(tuple)
+        """Parts of the model by device."""
+        parts: dict[str, tuple[Slice, ...]] = defaultdict(tuple)
         for stage in self.stages:
-            held[stage.device] += (stage.part,)
-        return dict(held)
+            parts[stage.device] += (stage.part,)
+        return dict(parts)
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
-        """Every device that holds a part."""
+        """Ids of the devices that hold a part of the model."""
         return tuple(self.holdings)
 
 
 class Strategy(BaseModel):
-    """A way of serving requests with the model spread over the fleet.
+    """Base class of strategies: where to place the model, and how to serve each request with it.
 
-    A subclass declares its options as fields (pydantic: types, defaults, validators), decides once in
-    :meth:`place` and acts in :meth:`serve`. What it decides before time zero belongs into the placement, what
-    it learns during a run into the state that :meth:`begin` makes for that run; it keeps nothing itself,
-    for one strategy serves many runs.
+    A subclass declares its options as pydantic fields, assigns the model to devices in :meth:`place`, and
+    serves requests in :meth:`serve`. Store decisions made before time zero in the placement, and anything
+    learned during a run in the state returned by :meth:`begin`. Keep nothing in the strategy itself: one
+    instance serves many runs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cuts_blocks: ClassVar[bool] = False
-    """Whether it gives devices shards of blocks, whose times have to be measured, too."""
+    """Whether :meth:`place` assigns shards of blocks to devices; profiles then include times of shards."""
 
     makes_state: ClassVar[bool] = False
-    """Whether it has a state for each run; follows from whether :meth:`begin` is its own."""
+    """Whether each run has a state; set automatically, true if the class overrides :meth:`begin`."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -154,112 +154,115 @@ class Strategy(BaseModel):
         cls.makes_state = cls.begin is not Strategy.begin
 
     def place(self, model: Architecture, fleet: Fleet) -> Placement:
-        """Decide, once and before time zero, which device holds which part of the model.
+        """Assign the parts of the model to devices; called before time zero.
 
-        Must be pure: the same model and fleet give the same placement.
+        Must be deterministic and free of side effects: the same model and fleet give the same placement.
 
         Raises
         ------
         PlacementError
-            If it cannot be done; say what was needed, what there is, and what to change.
+            If there is no feasible placement. State what was needed, what is available, and what to change.
         """
         raise NotImplementedError
 
     def begin(self, placement: Any, model: Architecture, fleet: Fleet) -> Any:
-        """Make the state of one run: of this strategy in one replication.
+        """Create the state of one run (this strategy in one replication).
 
-        A class that overrides this has the state handed to ``serve(request, cluster, placement, state)`` and
-        ``control(cluster, placement, state)``, the very same object to every call of the run, and to nothing
-        else. It must be made anew each time, and share no mutable part with that of another run
-        (:func:`edgesim.testing.check_strategy` makes sure).
+        If a class overrides this method, every call of ``serve(request, cluster, placement, state)`` and
+        ``control(cluster, placement, state)`` in the run receives the returned object; nothing else does.
+        Return a new object each time, sharing no mutable part with the state of another run
+        (:func:`edgesim.testing.check_strategy` verifies this).
 
         Parameters
         ----------
         placement
-            What :meth:`place` has returned.
+            Return value of :meth:`place`.
         fleet
-            Devices, network and workload of this replication, as they are known before time zero.
+            Devices, network and workload of this replication, as known before time zero.
         """
         return None
 
     @property
     def needs_training(self) -> bool:
-        """Whether a decision of it has to be trained before it can run.
+        """Whether the strategy needs a trained policy before it can run.
 
-        Such a strategy is placed as any other, is trained on what :meth:`training` says (by ``edgesim run``
-        on first use, the policy being kept for later), and what runs is :meth:`with_policy` of the outcome.
-        While it is trained, every decision of that name is made from outside: the choice that it would make
-        itself is not asked for.
+        Such a strategy is placed like any other and trained as :meth:`training` specifies (``edgesim run``
+        trains it on first use and keeps the policy). The run then uses the strategy that :meth:`with_policy`
+        returns. During training, the trainer makes every decision of that name; the strategy's own choice is
+        not evaluated.
         """
         return False
 
     def training(self, placement: Any, model: Architecture, fleet: Fleet) -> Training | None:
-        """Tell of the decision that can be trained, asked for through ``cluster.ask``; None if there is none.
+        """Return the specification of the decision to train, or None if there is none.
 
-        Called whether or not :attr:`needs_training`: ``edgesim train`` trains any strategy that has one. It
-        must be pure, and say the same whichever policy is in force.
+        The strategy requests that decision through ``cluster.ask``. This method is called even if
+        :attr:`needs_training` is false: ``edgesim train`` trains any strategy that has such a decision. It
+        must be free of side effects and return the same for any current policy.
 
         Parameters
         ----------
         placement
-            What :meth:`place` has returned.
+            Return value of :meth:`place`.
         """
         return None
 
     @property
     def options_beside_training(self) -> Collection[str]:
-        """Names of options that have no part of their own in what is learned: whatever they say, it is found.
+        """Names of options that do not affect training; a kept policy is reused if only these differ.
 
-        Those of another rule, such as a threshold, and those that :meth:`training` says in other words. What
-        :meth:`with_policy` sets is one of them in any case.
+        Examples are options of another decision rule, such as a threshold, and options that the return value
+        of :meth:`training` already contains. Options that :meth:`with_policy` sets are excluded in any case.
         """
         return ()
 
     def with_policy(self, file: Path) -> Self:
-        """Return the same strategy, deciding by the policy in a file; it no longer :attr:`needs_training`.
+        """Return a copy that decides by the policy in `file` and whose :attr:`needs_training` is false.
 
         Raises
         ------
         StrategyError
-            If it has no way to; write this beside :meth:`training`.
+            If the class does not override this method; a class that overrides :meth:`training` must.
         """
         raise StrategyError(
-            f"strategy class {type(self).__qualname__}: it has no with_policy(self, file), so there is "
-            "nothing that a policy could be given to"
+            f"strategy class {type(self).__qualname__}: it has no method with_policy, so it cannot use a "
+            "trained policy; write with_policy(self, file)"
         )
 
     def serve(self, request: LiveRequest, cluster: Cluster, placement: Any, *state: Any, **_: Any) -> Serving:
-        """Live one request's life: a generator that yields from the cluster's verbs.
+        """Serve one request from arrival to completion: a generator that yields from the cluster's verbs.
 
-        Write ``serve(self, request, cluster, placement)``, or with a state of the run (:meth:`begin`)
-        ``serve(self, request, cluster, placement, state)``. It begins anew, with the same state, for a
-        request that is served again after its work was lost.
+        Write ``serve(self, request, cluster, placement)`` or, if the run has a state (:meth:`begin`),
+        ``serve(self, request, cluster, placement, state)``. If the request's work is lost and the request is
+        retried, this method is called again with the same state.
         """
         raise NotImplementedError
 
     def control(self, cluster: Cluster, placement: Any, *state: Any, **_: Any) -> Serving | None:
-        """Return a process of the strategy's own, for decisions at instants it chooses; None for none.
+        """Return a control process that acts at instants of its choice, or None if there is none.
 
-        Write ``control(self, cluster, placement)``, or with a state of the run
-        ``control(self, cluster, placement, state)``. It may go on for ever: the run ends at the horizon or,
-        without one, with the last request.
+        Write ``control(self, cluster, placement)`` or, if the run has a state,
+        ``control(self, cluster, placement, state)``. The process need not end: the run stops at the horizon
+        or, without one, after the last request.
         """
         return None
 
 
 def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> None:
-    """Refuse a placement whose weights, beside the process and the smallest KV cache, do not fit.
+    """Refuse a placement whose weights and smallest KV cache exceed the memory of a device.
+
+    The memory available on a device is what its process leaves free.
 
     Raises
     ------
     PlacementError
-        Naming the first device that is too small, what it would hold, and what it has.
+        Naming the first device without enough memory, what it would hold, and how much it has.
     """
     known = {device.id for device in fleet.devices}
     for device, parts in placement.holdings.items():
         if device not in known:
             raise PlacementError(
-                f"the placement names {device!r}, which computes nothing here; {suggest(device, known)}"
+                f"the placement names {device!r}, which is not a computing device; {suggest(device, known)}"
             )
         shard = placement.shards.get(device)
         weight_bytes = held_bytes(model, parts, shard)
@@ -269,20 +272,20 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
         load_copies = fleet.device(device).load_copies
         overlap = [b for b, n in Counter(b for p in parts for b in range(p.first, p.last)).items() if n > 1]
         if overlap:
-            raise PlacementError(f"{device!r} is given block {overlap[0]} twice")
+            raise PlacementError(f"{device!r} is assigned block {overlap[0]} twice; assign each block once")
         if weight_bytes + cache_bytes > room_bytes:
             raise PlacementError(
                 f"{device!r} would hold {', '.join(map(str, parts))} of {model.name} in {model.dtype}: "
                 f"{weight_bytes / 1e9:.2f} GB of weights, and has {room_bytes / 1e9:.2f} GB for them; "
-                "give it fewer blocks, use a smaller model or dtype, or name devices with more memory"
+                "assign it fewer blocks, use a smaller model or dtype, or name devices with more memory"
             )
         if load_copies * weight_bytes > room_bytes:
             raise PlacementError(
                 f"{device!r} would hold {', '.join(map(str, parts))} of {model.name} in {model.dtype}: "
-                f"{weight_bytes / 1e9:.2f} GB of weights, of which loading holds {load_copies:g} copies at "
-                f"its peak (load_copies), {load_copies * weight_bytes / 1e9:.2f} GB; it has "
-                f"{room_bytes / 1e9:.2f} GB beside its process; give it fewer blocks, use a smaller model or "
-                "dtype, or name devices with more memory"
+                f"{weight_bytes / 1e9:.2f} GB of weights; loading needs up to {load_copies:g} copies of them "
+                f"(load_copies), {load_copies * weight_bytes / 1e9:.2f} GB, and {room_bytes / 1e9:.2f} GB "
+                "are free beside its process; assign it fewer blocks, use a smaller model or dtype, or name "
+                "devices with more memory"
             )
 
 
@@ -295,11 +298,11 @@ STRATEGIES: EntryPointGroup[type[Strategy]] = EntryPointGroup(
     StrategyError,
     check_calls,
 )
-"""Strategies arrive through this group of entry points, edgesim's own like anybody's."""
+"""Entry point group of strategies, edgesim's own included."""
 
 
 def discover_all() -> dict[str, type[Strategy] | InputError]:
-    """Load every installed strategy; in the place of one that cannot be loaded stands why."""
+    """Load every installed strategy, by name; the value is an error for a strategy that cannot be loaded."""
     return plugins.discover_all(STRATEGIES)
 
 
@@ -309,17 +312,17 @@ def discover() -> dict[str, type[Strategy]]:
     Raises
     ------
     StrategyError
-        If an installed plugin cannot be imported, or is no strategy.
+        If an installed plug-in cannot be imported, or is not a strategy.
     """
     return plugins.discover(STRATEGIES)
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """Load one installed strategy.
+    """Load one installed strategy by its name.
 
     Raises
     ------
     StrategyError
-        If none has that name; the message names the nearest.
+        If no strategy has that name (the message suggests the nearest), or it cannot be loaded.
     """
     return plugins.load(STRATEGIES, name)

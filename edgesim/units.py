@@ -1,10 +1,10 @@
-"""The one door through which units come in, and the few conversions the physics needs.
+"""Parsing and formatting of quantities with units, and unit conversions.
 
-Inside edgesim everything is SI. A dimensioned value in a file is text with its unit (``20 MHz``,
-``8 GB``, ``5 ms``), and :func:`parse` turns it into a number in the base unit of its dimension.
-The vocabulary is closed on purpose: ``20 mbit/s`` must not pass as millibits, nor ``Mb`` as megabarns.
-Bits and bytes are separate dimensions here, so that neither can stand in for the other;
-:func:`bits` is the only place where the factor between them is written.
+All values inside edgesim are in SI units. In files, a dimensioned value is text with its unit
+(``20 MHz``, ``8 GB``, ``5 ms``); :func:`parse` converts it to a number in the base unit of its dimension.
+The set of units is closed on purpose: ``20 mbit/s`` must not be read as millibits, nor ``Mb`` as megabarns.
+Bits and bytes are separate dimensions, so that one cannot be used for the other; :func:`bits` is the only
+conversion between them.
 """
 
 from __future__ import annotations
@@ -54,35 +54,42 @@ __all__ = [
 FloatLike = TypeVar("FloatLike", float, NDArray[np.float64])
 
 BOLTZMANN_J_PER_K = 1.380649e-23
-"""Boltzmann constant; exact since the 2019 redefinition (SI Brochure, 9th edition, table 1)."""
+"""Boltzmann constant [J/K]; exact since the 2019 redefinition (SI Brochure, 9th edition, table 1)."""
 
 SPEED_OF_LIGHT_M_PER_S = 299_792_458.0
-"""In vacuum; exact by the definition of the metre (SI Brochure, 9th edition)."""
+"""Speed of light in vacuum [m/s]; exact by the definition of the metre (SI Brochure, 9th edition)."""
 
 LONGEST_RUN_S = 1e8
-"""How long a simulated run may last, about three years: its instants are then known to 15 ns, far below any
-time that is charged. Instants since 1970 are 17 times as large."""
+"""Longest duration of a simulated run [s], about three years. Instants then have a resolution of 15 ns, far
+below any time that is charged. Unix timestamps are 17 times as large."""
 
 
 class UnitError(ValueError):
-    """A text is not a quantity of the dimension that was asked for.
+    """A text is not a quantity of the required dimension.
 
-    The message says what was found and expected; whoever read the text knows where it stood.
+    The message states what was found and expected; the caller adds the place in the file.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One kind of quantity: how it is called, an example to show, the units it may be written in, its range.
+    """A physical dimension: its name, permitted units and range of values.
 
-    The ranges of all dimensions are here and nowhere else. They are wide: each end lies far beyond what is
-    simulated, and near enough for arithmetic to stay exact; what falls outside is a slip of the pen, such as
-    a power of ten too many or instants since 1970.
+    The ranges are wide: both ends lie far beyond simulated values, yet allow exact arithmetic. A value out of
+    range is a typing error, such as a power of ten too many or a Unix timestamp.
 
     Attributes
     ----------
+    name
+        Name with its article, for messages.
+    example
+        Text of a valid quantity, for messages.
+    base_unit
+        Unit of parsed numbers.
+    units
+        Units that a text may have.
     least, most
-        Smallest magnitude besides zero, and largest, in the base unit. A field may allow less.
+        Smallest non-zero and largest magnitude, in the base unit. A field may have a narrower range.
     """
 
     name: str
@@ -94,16 +101,16 @@ class Dimension:
 
     @property
     def pattern(self) -> str:
-        """A regular expression (of the ECMA dialect too) that its texts match."""
+        """Regular expression, valid in ECMAScript too, that every text of this dimension matches."""
         return rf"^\s*{_NUMBER}\s*({'|'.join(self.units)})\s*$"
 
     def holds(self, value: float) -> bool:
-        """Whether a number in the base unit is one that makes sense: zero, or of a magnitude in the range."""
+        """Whether a number in the base unit is permitted: zero, or of a magnitude in the range."""
         return value == 0.0 or self.least <= abs(value) <= self.most
 
     @property
     def range_text(self) -> str:
-        """The range as a sentence tells it."""
+        """The range as text for messages."""
         return f"{self.least:g} to {self.most:g} {self.base_unit}"
 
 
@@ -136,7 +143,7 @@ POWER = Dimension("a power", "5 W", "W", ("uW", "µW", "mW", "W", "kW"), 1e-12, 
 ENERGY = Dimension("an energy", "40 kJ", "J", ("uJ", "µJ", "mJ", "J", "kJ", "MJ", "Wh", "kWh"), 1e-15, 1e15)
 DISTANCE = Dimension("a distance", "60 m", "m", ("mm", "cm", "m", "km"), 1e-6, 1e9)
 SPEED = Dimension("a speed", "1.4 m/s", "m/s", ("m/s", "km/h"), 1e-6, SPEED_OF_LIGHT_M_PER_S)
-# Logarithms are no multiples of one another: each is a dimension of its own, with one unit.
+# Logarithmic units are not multiples of one another: each is a separate dimension with one unit.
 DECIBELS = Dimension("a ratio in decibels", "9 dB", "dB", ("dB",), 0.0, 400.0)
 DECIBELS_MILLIWATT = Dimension("a power in dBm", "23 dBm", "dBm", ("dBm",), 0.0, 400.0)
 DECIBELS_ISOTROPIC = Dimension("an antenna gain", "8 dBi", "dBi", ("dBi",), 0.0, 400.0)
@@ -165,7 +172,7 @@ DIMENSIONS = (
     COMPUTE_RATE,
 )
 
-# By base unit, the units and how many of it each is. Prefixes are spelled out: none combines freely.
+# Units by base unit, each with its factor. Prefixes are spelled out: none combines freely.
 _FACTORS: Mapping[str, Mapping[str, int | str]] = {
     "s": {"s": 1, "ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "min": 60, "h": 3600, "d": 86400},
     "Hz": {"Hz": 1, "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
@@ -190,21 +197,23 @@ _UNITS: Mapping[str, tuple[Decimal, str]] = MappingProxyType(
     {unit: (Decimal(times), base) for base, of in _FACTORS.items() for unit, times in of.items()}
 )
 
-_PER_SECOND = MappingProxyType({"": "Hz", "J": "W"})  # what has a name of its own
+_PER_SECOND = MappingProxyType({"": "Hz", "J": "W"})  # rates with an own name
 
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-zµμ]*(?:\s*/\s*[A-Za-zµμ]+)?)\s*")
 _AMBIGUOUS = re.compile(r"(?P<prefix>[kKmMgGtT]i?)b(?P<rate>/s)?")
 
 
 def parse(text: object, dimension: Dimension) -> float:
-    """Read a quantity such as ``'20 MHz'``; the result is in ``dimension.base_unit``.
+    """Parse a quantity such as ``'20 MHz'`` to a number in ``dimension.base_unit``.
 
-    The arithmetic is decimal, so ``'0.3 ms'`` is the float nearest to 3e-4 and not a product of roundings.
+    Arithmetic is decimal, so that ``'0.3 ms'`` gives the float nearest to 3e-4, without rounding errors of
+    factors.
 
     Raises
     ------
     UnitError
-        If it is a bare number, not finite, of another dimension, or in an unknown unit.
+        If the text has no unit, an unknown unit, or one of another dimension, or if the number is not finite
+        or out of the dimension's range.
     """
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= 100 else None
     if match is None or not match["unit"]:
@@ -220,13 +229,13 @@ def parse(text: object, dimension: Dimension) -> float:
     if not dimension.holds(value):
         near = "large" if abs(value) > dimension.most else "small"
         raise UnitError(f"{_expected(dimension, text)}; too {near} a number, expected {dimension.range_text}")
-    if value == 0.0 and number != 0:
+    if value == 0.0 and number != 0:  # underflow
         raise UnitError(f"{_expected(dimension, text)}; too small a number, expected {dimension.range_text}")
     return value
 
 
 def written(value: float, dimension: Dimension) -> str:
-    """Write a number in the base unit as the shortest text that :func:`parse` reads as the same number.
+    """Format a number in the base unit as the shortest text that :func:`parse` converts to the same number.
 
     >>> written(0.005, TIME)
     '5 ms'
@@ -234,10 +243,10 @@ def written(value: float, dimension: Dimension) -> str:
     Raises
     ------
     UnitError
-        If no text stands for it: it is not finite, or out of the dimension's range.
+        If the number is not finite, or out of the dimension's range.
     """
     if not math.isfinite(value) or not dimension.holds(value):
-        raise UnitError(f"{value!r} {dimension.base_unit} is no {dimension.name.split(' ', 1)[1]}")
+        raise UnitError(f"{value!r} {dimension.base_unit} is not {dimension.name} of {dimension.range_text}")
     texts = [f"{_digits(Decimal(repr(value)))} {dimension.base_unit}"]
     if value != 0:
         units = (unit for unit in dimension.units if unit[0] not in "/µ" and not unit.endswith("bps"))
@@ -247,34 +256,34 @@ def written(value: float, dimension: Dimension) -> str:
 
 
 def bits(size_bytes: float) -> float:
-    """How many bits so many bytes are (or bits per second, bytes per second)."""
+    """Convert bytes to bits, or bytes per second to bits per second."""
     return 8 * size_bytes
 
 
 def db_to_linear(ratio_db: FloatLike) -> FloatLike:
-    """Turn a power ratio in decibels into a plain one: 10^(dB / 10)."""
+    """Convert a power ratio in decibels to a linear ratio: 10^(dB / 10)."""
     ratio: FloatLike = 10.0 ** (ratio_db / 10.0)
     return ratio
 
 
 def linear_to_db(ratio: FloatLike) -> FloatLike:
-    """Turn a plain power ratio into decibels: 10 log10(ratio)."""
+    """Convert a linear power ratio to decibels: 10 log10(ratio)."""
     ratio_db: FloatLike = 10.0 * np.log10(ratio)
     return ratio_db
 
 
 def dbm_to_w(power_dbm: FloatLike) -> FloatLike:
-    """Turn a power in decibels over one milliwatt into watts."""
+    """Convert a power from dBm to watts."""
     return db_to_linear(power_dbm - 30.0)
 
 
 def w_to_dbm(power_w: FloatLike) -> FloatLike:
-    """Turn watts into decibels over one milliwatt."""
+    """Convert a power from watts to dBm."""
     return linear_to_db(power_w) + 30.0
 
 
 def _in_base_units(unit: str) -> tuple[Decimal, Decimal, str]:
-    """How many, divided by how many, of which base unit a unit is, such as a quotient by a time."""
+    """Return a unit's factor, as numerator and denominator, and its base unit."""
     above, _, below = unit.partition("/")
     times, base = _UNITS[above] if above else (Decimal(1), "")
     if not below:
@@ -291,7 +300,7 @@ def _factor(unit: str, dimension: Dimension) -> Decimal:
 
 
 def _digits(number: Decimal) -> str:
-    """Write a number without an exponent where that is short."""
+    """Format a number, without an exponent if that takes at most 20 characters."""
     plain = f"{number.normalize():f}"
     return plain if len(plain) <= 20 else f"{number.normalize()}"
 
@@ -299,7 +308,7 @@ def _digits(number: Decimal) -> str:
 def _reads_as(text: str, value: float, dimension: Dimension) -> bool:
     try:
         return parse(text, dimension) == value
-    except UnitError:  # of a text that is too long
+    except UnitError:  # the text is too long
         return False
 
 
@@ -324,7 +333,7 @@ def _unknown_unit(unit: str, dimension: Dimension) -> str:
     folded = {known.casefold(): known for known in dimension.units}
     near = difflib.get_close_matches(unit.casefold(), folded, n=1)
     hint = f"did you mean '{folded[near[0]]}'?" if near else f"known are {', '.join(dimension.units)}"
-    return f"no unit '{unit}' here; {hint}"
+    return f"unknown unit '{unit}'; {hint}"
 
 
 def _other_dimension(number: Decimal, unit: str, dimension: Dimension) -> str:

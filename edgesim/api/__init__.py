@@ -1,4 +1,4 @@
-"""For users of Python: a run in one call, its tables as DataFrames, and messages without a command line."""
+"""Python interface: run or sweep a scenario in one call, with results as DataFrames."""
 
 from __future__ import annotations
 

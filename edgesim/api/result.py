@@ -1,4 +1,4 @@
-"""What a run came to, at a Python prompt or in a notebook."""
+"""Result of a run, for use at a Python prompt or in a notebook."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ _WIDTH = 110  # columns of the comparison as text
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A trace, its tables as DataFrames, and its comparison; shown, it is the comparison.
+    """Result of a run: the trace, its tables as DataFrames, and the comparison of strategies.
+
+    Its text and HTML representations show the comparison.
 
     Parameters
     ----------
     trace
-        What was written; :attr:`path` is its folder.
+        The trace that the run wrote; :attr:`path` is its folder.
     """
 
     trace: Trace
 
     @property
     def path(self) -> Path:
-        """The trace's folder."""
+        """Folder of the trace."""
         return self.trace.path
 
     @property
@@ -47,33 +49,34 @@ class Result:
 
     @cached_property
     def requests(self) -> pd.DataFrame:
-        """All requests of all strategies and replications, a row each."""
+        """All requests of all strategies and replications, one per row."""
         return self._table(self.trace.requests)
 
     @cached_property
     def spans(self) -> pd.DataFrame:
-        """All that devices and links did, a row each; of long runs take a part at a time, from the trace."""
+        """All spans of devices and links, one per row; for long runs, use ``trace.span_parts`` instead."""
         return self._table(self.trace.spans)
 
     @cached_property
     def devices(self) -> pd.DataFrame:
-        """What each device did and drew in each run."""
+        """Busy time, energy and memory of each device in each strategy and replication, one per row."""
         return self._table(self.trace.devices)
 
     def summary(self) -> pd.DataFrame:
-        """Every metric of every strategy in every replication, one run a row.
+        """Return all metrics, with one row per strategy and replication.
 
-        Columns: requests offered, completed, failed and censored, then the metrics by their names
-        (``e2e_mean_s``, ``ttft_p95_s``, ``active_j_per_token``, ...); NaN where one is unknown or undefined.
+        The columns are the numbers of requests offered, completed, failed and censored, and the metrics by
+        name (``e2e_mean_s``, ``ttft_p95_s``, ``active_j_per_token``, ...); NaN if unknown or undefined.
         """
         return run_rows(self.trace)
 
     def compare(self) -> pd.DataFrame:
-        """Every strategy's metrics over replications, and their ratios to the first strategy's.
+        """Return all metrics over replications, and their ratios to those of the first strategy.
 
-        Rows: strategy and metric. Columns: ``mean`` with its 95 % interval ``low`` to ``high``, ``at_least``
-        where requests without a known end leave a metric unknown, ``ratio`` to the first strategy's (paired
-        by replication) with ``ratio_low`` to ``ratio_high``, and whether the two differ.
+        Rows are indexed by strategy and metric. The columns are ``n``, the number of replications; ``mean``
+        with its 95 % interval ``low`` to ``high``; ``at_least``, a lower bound if requests without a known
+        end leave the metric unknown; ``ratio`` to the first strategy (paired by replication) with its
+        interval ``ratio_low`` to ``ratio_high``; and ``differs``, whether the two strategies differ.
         """
         rows = []
         for row in self._compared.rows:
@@ -100,7 +103,7 @@ class Result:
         return table.astype(dict.fromkeys(numbers, float) | {"differs": "boolean"})
 
     def check(self) -> list[str]:
-        """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
+        """Check the trace against every law, and return the violations as sentences (empty if valid)."""
         return self.trace.check()
 
     def __repr__(self) -> str:
@@ -118,7 +121,7 @@ class Result:
         return comparison(self.trace)
 
     def _table(self, read: Callable[[str, int], pd.DataFrame]) -> pd.DataFrame:
-        """One table of all runs, with columns that say which."""
+        """Return one table of all strategies and replications, with columns of both."""
         tables = []
         for strategy in self.trace.strategies:
             for replication in self.trace.replications(strategy):

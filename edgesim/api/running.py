@@ -1,4 +1,4 @@
-"""A run in one call, from whatever describes a scenario."""
+"""Run a scenario in one call, given as a file, a name, a dictionary or an object."""
 
 from __future__ import annotations
 
@@ -49,49 +49,49 @@ def run(
     on_progress: Callable[[Ran], None] | None = None,
     counters: str | None = None,
 ) -> Result:
-    """Simulate every strategy of a scenario in every replication, and compare.
+    """Simulate every strategy of a scenario in every replication, and compare the strategies.
 
     Parameters
     ----------
     scenario
-        A file; the name of a shipped scenario (``"first_steps"``); a dictionary as a file would hold it; a
-        scenario of :func:`edgesim.load`; or a study, resolved or prepared, of which any part may have been
-        replaced: what it says is what runs.
+        A file; the name of a shipped scenario (``"first_steps"``); a dictionary with the contents of a file;
+        a scenario from :func:`edgesim.load`; or a study, resolved or prepared, of which any part may have
+        been replaced.
     out
-        The trace's folder; by default ``traces/NAME``, numbered if it exists.
+        Folder of the trace; by default ``traces/NAME``, numbered if it exists.
     overrides
-        Changes to a scenario, such as ``"workload.arrivals.poisson=1 Hz"``.
+        Changes to the scenario, such as ``"workload.arrivals.poisson=1 Hz"``.
     seed, replications
-        Others than the scenario's.
+        Replace the scenario's own.
     only
         Labels of the strategies to run; all if empty.
     jobs
-        Processes to share the work; the trace is the same to the byte for any number.
+        Number of processes; the trace is the same to the byte for any number.
     replace
         Whether an earlier trace in `out` may be overwritten.
     resume
         Whether to finish a run that was stopped, in `out` or in the newest trace of this name.
     refresh
-        Whether to measure this machine even though a profile is kept.
+        Whether to measure this machine even if a measured profile exists.
     force
-        Whether to take a profile even if it misses its own held-out points by more than 100 %.
+        Whether to use a profile even if its error at held-out points exceeds 100 %.
     quiet
-        Whether to show no progress. Warnings (:mod:`warnings`) are given all the same.
+        Whether to hide progress. Warnings (:mod:`warnings`) are still issued.
     on_progress
         Called after each replication of each strategy, in the order in which they end.
     counters
-        How often to sample what is counted over time, such as ``"0.1 s"``: the trace then has a table
-        ``counters`` (:meth:`edgesim.trace.reader.Trace.counters`). All other tables stay as they are.
+        Sampling period of counters over time, such as ``"0.1 s"``. The trace then has a table ``counters``
+        (:meth:`edgesim.trace.reader.Trace.counters`); all other tables are unchanged.
 
     Warns
     -----
     UserWarning
-        Where a profile is noisy, and of what is no mistake and yet should not pass in silence.
+        If a profile is noisy, and for other remarks on valid scenarios that affect the results.
 
     Raises
     ------
     InputError
-        For all that can be known to be wrong before time zero; nothing has been written then.
+        For every error that can be found before time zero; nothing has been written then.
     """
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     counters_s = None if counters is None else runner.interval_s("counters", counters)
@@ -138,13 +138,13 @@ def _prepared(
     if isinstance(asked, Prepared):
         if changes or only or refresh:
             raise InputError(
-                "what is prepared runs as it is: give overrides, seed, replications and strategies with the "
-                "scenario, or replace parts of the prepared study (dataclasses.replace)"
+                "a prepared study runs as it is: pass overrides, seed, replications, 'only' and 'refresh' "
+                "with a scenario, or replace parts of the prepared study (dataclasses.replace)"
             )
         return asked
     study = asked if isinstance(asked, Study) else resolve(read_scenario(asked, changes))
     if changes and isinstance(asked, Study):
-        raise InputError("a study is not overridden; replace its parts (dataclasses.replace)")
+        raise InputError("a study cannot be overridden; replace its parts (dataclasses.replace)")
     with measuring_progress(notes) as measuring:
         return runner.prepare(
             study, only=only, refresh=refresh, measuring=measuring, trainer=training(notes), force=force
@@ -154,13 +154,21 @@ def _prepared(
 def read_scenario(
     asked: str | PathLike[str] | Mapping[str, Any] | Scenario, changes: Sequence[str]
 ) -> Scenario:
-    """Read whatever describes a scenario, with changes; InputError where that cannot be."""
+    """Read a scenario from a file, a shipped name, a dictionary or an object, and apply changes.
+
+    Raises
+    ------
+    InputError
+        If the scenario is invalid, or a scenario object without text is to be changed.
+    """
     if isinstance(asked, Scenario):
         if not changes:
             return asked
         origin = asked.origin
         if not origin.text:
-            raise InputError("a scenario without text is not overridden; change it before")
+            raise InputError(
+                "a scenario without text cannot be overridden; change it before, and pass no overrides"
+            )
         return parse(origin.text, name=origin.name, folder=origin.folder, overrides=changes)
     if not isinstance(asked, Mapping):
         return load(asked, changes)
@@ -168,14 +176,14 @@ def read_scenario(
     YAML().dump(_plain(asked, ()), text)
     try:
         scenario = parse(text.getvalue(), overrides=changes)
-    except ProblemsError as error:  # its lines are of a text that no file has
+    except ProblemsError as error:  # its line numbers are meaningless without a file
         raise ProblemsError(error.problems) from None
     scenario.placed_by(path_text)
     return scenario
 
 
 def _plain(value: object, path: Path_) -> object:
-    """What a file could hold; numbers of numpy and paths count as what they stand for."""
+    """Convert a value to what YAML can represent; numpy numbers, arrays and paths are converted, too."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each, (*path, str(key))) for key, each in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -190,14 +198,14 @@ def _plain(value: object, path: Path_) -> object:
 
 
 def training(notes: Console) -> Callable[[Lesson], Policy]:
-    """What trains strategies that have to be, where no policy is kept; it is loaded when it is needed."""
+    """Return a function that trains a policy; it imports the training code only when called."""
 
     def train(lesson: Lesson) -> Policy:
         require_training()
         from edgesim.gym.teaching import trainer
 
-        with measuring_progress(notes, unit="", doing="training") as tell:
-            return trainer(tell)(lesson)
+        with measuring_progress(notes, unit="", doing="training") as report:
+            return trainer(report)(lesson)
 
     return train
 

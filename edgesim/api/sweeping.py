@@ -1,4 +1,4 @@
-"""A sweep in one call, from whatever describes a scenario."""
+"""Sweep a scenario in one call, given as a file, a name, a dictionary or an object."""
 
 from __future__ import annotations
 
@@ -50,52 +50,54 @@ def sweep(
     force: bool = False,
     quiet: bool = False,
 ) -> Sweep:
-    """Run a scenario over values of what it says, and keep the results as one data set.
+    """Run a scenario for all combinations of parameter values, and store the results as one data set.
 
-    Every combination of values (a cell) meets the same requests in the same replication.
+    Every combination of values (a cell) has the same requests in the same replication.
 
     Parameters
     ----------
     scenario
-        As of :func:`edgesim.run`, a study excepted.
+        As for :func:`edgesim.run`, except a study.
     values
-        For paths of the scenario the values they take: ``{"workload.arrivals.poisson": ["1 Hz", "2 Hz"]}``.
+        Values by path in the scenario: ``{"workload.arrivals.poisson": ["1 Hz", "2 Hz"]}``.
     out
-        The sweep's folder; by default ``sweeps/NAME``, numbered if it exists.
+        Folder of the sweep; by default ``sweeps/NAME``, numbered if it exists.
     cases
-        Named lists of changes, such as ``{"crowd": ["topology.devices.camera.count=8"]}``: one axis more.
+        Named lists of changes, such as ``{"crowd": ["topology.devices.camera.count=8"]}``; together they form
+        one more axis.
     zipped
-        Whether the axes go in step, instead of each value with every other.
+        Whether the axes advance together, instead of combining each value with every other.
     overrides, seed, replications, only, refresh, force, quiet
-        As of :func:`edgesim.run`.
+        As for :func:`edgesim.run`.
     jobs, dask
-        Processes that share the work; or the address of a Dask scheduler whose workers do, or ``local:2``.
+        Number of processes; or the address of a Dask scheduler, or ``local:2`` for two local Dask workers.
         The data are the same to the byte.
     keep
-        ``results``, or also the tables of ``requests`` (and devices), or of ``spans``.
+        ``results``; or also the tables of ``requests`` (and devices), or of ``spans``.
     until, at_least, at_most
-        Add replications until the mean of a metric is as precise as ``"e2e_mean_s±2%"``: 10 to 100 of them.
+        Add replications, by default 10 to 100, until the mean of a metric is as precise as stated, such as
+        ``"e2e_mean_s±2%"``.
     capacity, attain, meets, resolution
         Search ``"workload.arrivals.poisson=0.1..5 Hz"`` for the highest load at which a share of requests
-        meets the scenario's objectives, or a metric a limit (``"e2e_p95_s<=0.5"``).
+        meets the scenario's objectives, or a metric meets a limit (``"e2e_p95_s<=0.5"``).
     resume, retry_failed
-        Whether to go on with a sweep in `out` that was stopped, and to run again what has failed there.
+        Whether to continue a stopped sweep in `out`, and to repeat its failed runs.
 
     Raises
     ------
     InputError
-        For all that can be known to be wrong before anything runs, of all cells at once.
+        For every error that can be found before anything runs, in all cells at once.
 
     Warns
     -----
     UserWarning
-        Of what is no mistake and yet should not pass in silence.
+        For remarks on valid scenarios that affect the results.
     """
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     fixed = [*overrides, *([] if seed is None else [f"seed={seed}"])]
     with in_python(), measuring_progress(notes) as measuring, counting_up(notes, "sweeping") as count:
         if resume and out is None:
-            raise InputError("--resume: say which sweep goes on, by its folder (out)")
+            raise InputError("--resume: name the sweep to continue, by its folder (out)")
         asked = asked_for(
             lambda changes: read_scenario(scenario, [*fixed, *changes]),
             values or {},

@@ -1,4 +1,4 @@
-"""Messages as a user of Python reads them: arguments in the place of a command's options."""
+"""Messages for users of Python: names of arguments instead of options of the command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORDS = (
 
 @contextmanager
 def in_python() -> Iterator[None]:
-    """Reword what is refused within: the same error, with an option of the command line as an argument."""
+    """Context manager that replaces options of the command line by arguments in messages of InputError."""
     try:
         yield
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The command line. Exit status: 0 done; 2 the user's input is wrong (one message); 1 a bug (traceback)."""
+"""The command line. Exit status: 0 success; 2 wrong input (one message); 1 a bug (traceback)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands put together, and what every one of them does with a mistake."""
+"""The command line application: all commands, and error handling."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from edgesim.errors import InputError, WorkerLostError
 __all__ = ["app", "main"]
 
 COMPLETION = "_EDGESIM_COMPLETE"
-"""Variable by which a shell asks for completions (typer names it after the program)."""
+"""Environment variable with which a shell requests completions (named by typer after the program)."""
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     run,
@@ -77,18 +77,20 @@ def _print_version(is_asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which edgesim this is."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version of edgesim."
+        ),
     ] = False,
 ) -> None:
-    """Simulate ways of serving LLMs over edge devices, charged with measured compute."""
+    """Simulate LLM inference on edge networks, with measured compute times."""
 
 
 def _validate() -> None:
-    """Hold predictions against what was measured."""
+    """Compare predictions with measurements."""
 
 
 def _with_commands(app: typer.Typer, commands: tuple[Callable[..., None], ...]) -> typer.Typer:
-    """Add commands in the order of the help, named as their functions are."""
+    """Add commands in the order of the help, named after their functions."""
     for command in commands:
         app.command(command.__name__.strip("_").replace("_", "-"))(command)
     return app
@@ -96,7 +98,7 @@ def _with_commands(app: typer.Typer, commands: tuple[Callable[..., None], ...]) 
 
 app = typer.Typer(
     name="edgesim",
-    help="Simulate ways of serving LLMs over edge devices, charged with measured compute.",
+    help="Simulate LLM inference on edge networks, with measured compute times.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     callback=_options,
@@ -104,9 +106,7 @@ app = typer.Typer(
 _with_commands(app, _COMMANDS)
 app.add_typer(
     _with_commands(
-        typer.Typer(
-            no_args_is_help=True, help="Hold predictions against what was measured.", callback=_validate
-        ),
+        typer.Typer(no_args_is_help=True, help="Compare predictions with measurements.", callback=_validate),
         _VALIDATIONS,
     ),
     name="validate",
@@ -114,7 +114,7 @@ app.add_typer(
 
 
 def main() -> None:
-    """Run the command line; the console script's entry point."""
+    """Run the command line (entry point of the console script)."""
     tolerate_encodings()
     stop_when_terminated()
     try:

@@ -1,4 +1,4 @@
-"""A trace's comparison as it is printed, whichever command prints it."""
+"""Output of a trace's comparison, shared by commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["compared_as_json", "print_compared"]
 
 
 def print_compared(page: Console, trace: Trace, compared: Comparison, *, metrics: bool) -> None:
-    """Print the table, the errors of analog sums, and every metric if asked for."""
+    """Print the comparison table, the errors of analog sums and, if `metrics`, a table of all metrics."""
     page.print(ComparisonTable(compared, about(trace)))
     for error in sum_errors(trace):
         page.print(str(error), markup=False, highlight=False, soft_wrap=True)
@@ -25,7 +25,7 @@ def print_compared(page: Console, trace: Trace, compared: Comparison, *, metrics
 
 
 def compared_as_json(trace: Trace, compared: Comparison) -> dict[str, Json]:
-    """The same at full precision."""
+    """Return the comparison and the errors of analog sums as JSON, at full precision."""
     content = as_json(compared, about(trace)) | {"trace": str(trace.path)}
     if errors := sum_errors(trace):
         content["sum_errors"] = {each.strategy: each.as_json() for each in errors}

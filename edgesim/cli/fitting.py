@@ -1,4 +1,4 @@
-"""What ``edgesim calibrate --parameters`` does: fit a set to a user's rates and the published ones."""
+"""Implementation of ``edgesim calibrate --parameters``: fit parameters to a user's and published rates."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _SEED = 20_250_707
 
 
 def fitted_rows(rows: Path, output: Path) -> Iterator[tuple[str, ...]]:
-    """Fit, write the set, and yield what it says of the user's own rows: 90 % of each share.
+    """Fit a set of parameters, write it, and yield table rows with the fit of the user's own measurements.
+
+    Shares are given as 90 % intervals.
 
     Raises
     ------
     InputError
-        If the rows have mistakes, or the set cannot be written.
+        If the measurements are invalid, or the set cannot be written.
     """
     from edgesim.model.efficiency.posterior import fit
     from edgesim.model.efficiency.stored import N_STORED, save_posterior

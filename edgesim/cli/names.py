@@ -1,4 +1,4 @@
-"""Names that scenarios and results use beside those of the catalogue, as rows: headings first."""
+"""Names used in scenarios and results, other than those of the catalogue, as table rows with headings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 
 def _options() -> Rows:
-    """List the options of every strategy that can be loaded."""
+    """Return the options of every strategy that can be loaded."""
     from edgesim.strategy import discover_all
 
     rows: Rows = [("strategy", "option", "default", "values", "meaning")]
@@ -37,7 +37,7 @@ def _options() -> Rows:
 
 
 def _partitions() -> Rows:
-    """List how strategies may cut a model's blocks: the words of their option `partition`."""
+    """Return the ways to partition a model's blocks: values of the strategies' option `partition`."""
     from edgesim.planning.cutting import PARTITIONS
     from edgesim.plugins import discover_all as entries_of
     from edgesim.plugins import first_line
@@ -62,13 +62,13 @@ def _partitions() -> Rows:
 
 
 def _said_of(word: str, description: str) -> str:
-    """Find what an option's description says of one of its words, in brackets after it."""
+    """Return the text in brackets after a word in an option's description; empty if there is none."""
     found = re.search(rf"(?<![\w-]){re.escape(word)} \((?P<said>[^()]*)\)", description)
     return found["said"] if found else ""
 
 
 def _words(value: Schema, root: Schema) -> Iterator[str]:
-    """Yield the words that a value may be, as its JSON Schema has them."""
+    """Yield the words permitted as a value, from its JSON Schema."""
     if "$ref" in value and "$defs" in root:
         yield from _words(root["$defs"][value["$ref"].rsplit("/", 1)[1]], root)
     yield from (each for each in (*value.get("enum", ()), value.get("const")) if isinstance(each, str))
@@ -77,7 +77,7 @@ def _words(value: Schema, root: Schema) -> Iterator[str]:
 
 
 def _readers() -> Rows:
-    """List the formats of recorded requests."""
+    """Return the formats of recorded requests."""
     from edgesim.plugins import discover_all as entries_of
     from edgesim.workload.readers.detect import READERS
 
@@ -91,7 +91,7 @@ def _readers() -> Rows:
 
 
 def _choices(name: str, choice: Callable[[], type[Choice]]) -> Callable[[], Rows]:
-    """List the alternatives of a choice in a scenario."""
+    """Return a function that lists the alternatives of a choice in a scenario."""
 
     def rows() -> Rows:
         from edgesim.scenario.text.section import known_keys
@@ -102,7 +102,7 @@ def _choices(name: str, choice: Callable[[], type[Choice]]) -> Callable[[], Rows
 
 
 def _open_choices(name: str, choice: Callable[[], type[OpenChoice[Any]]]) -> Callable[[], Rows]:
-    """List the alternatives of a choice among a group's entries, those of installed packages too."""
+    """Return a function that lists the entries of a group, those of installed packages included."""
 
     def rows() -> Rows:
         from edgesim import plugins
@@ -201,7 +201,7 @@ def _columns() -> Rows:
 
 
 def _keywords() -> Rows:
-    """List every key of a scenario whose value is one of some words."""
+    """Return every key of a scenario whose value is one of a set of words."""
     from edgesim.scenario.schema.scenario import Scenario
 
     root = Scenario.model_json_schema(by_alias=True)
@@ -223,24 +223,24 @@ def _plain(value: object) -> str:
 ROWS: Mapping[str, tuple[Callable[[], Rows], str]] = MappingProxyType(
     {
         "options": (_options, "Options of every strategy."),
-        "partitions": (_partitions, "Ways to cut a model's blocks."),
+        "partitions": (_partitions, "Ways to partition a model's blocks."),
         "readers": (_readers, "Formats of recorded requests, read by their contents or by these names."),
         "path-loss": (_path_loss, "Propagation models of radio links."),
         "fading": (_choices("fading", _fading), "Laws of small-scale fading."),
         "adaptation": (
             _open_choices("adaptation", _adaptation),
-            "Ways from a radio's ratio to rates and errors.",
+            "Link adaptation: from a radio's SINR to rates and errors.",
         ),
         "mobility": (_choices("mobility", _mobility), "Ways in which devices move."),
         "arrivals": (_open_choices("arrivals", _arrivals), "Arrival processes."),
         "lengths": (_choices("lengths", _lengths), "Laws of the lengths of prompts and answers."),
-        "think": (_choices("think", _think), "Laws of the time that a user thinks."),
-        "serving": (_open_choices("serving", _serving), "Ways in which a device serves several requests."),
+        "think": (_choices("think", _think), "Laws of users' think times."),
+        "serving": (_open_choices("serving", _serving), "Serving disciplines of devices."),
         "service": (_choices("service", _service), "Laws of service times."),
-        "keywords": (_keywords, "Keys of a scenario that take one of some words (access, connect, ...)."),
-        "units": (_units, "Units that quantities are written in."),
-        "metrics": (_metrics, "Metrics, by their names in JSON, in tables for programs and in Python."),
+        "keywords": (_keywords, "Keys of a scenario that take one of several words (access, connect, ...)."),
+        "units": (_units, "Units of quantities."),
+        "metrics": (_metrics, "Metrics, by their names in JSON, data tables and Python."),
         "columns": (_columns, "Columns of a trace."),
     }
 )
-"""What can be listed as rows, each with what it is."""
+"""Listings by name: the function that returns the rows, and a description."""

@@ -1,4 +1,4 @@
-"""Training where a run needs a policy that is not at hand; nothing that trains is loaded before."""
+"""Training of policies on demand, when a run needs a policy that is not stored."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["training_on_demand", "warn_of_no_gain"]
 
 
 def training_on_demand(notes: Console) -> Trainer:
-    """What trains strategies that have to be, on their first run; loads nothing that trains before."""
+    """Return a function that trains a policy; it imports the training code only when called."""
 
     def train_lesson(lesson: Lesson) -> Policy:
         try:
             require_training()
         except InputError as error:
             raise InputError(
-                f"strategy {lesson.label!r} has to be trained, and no policy of exactly this is kept or "
-                f"ships; {error}"
+                f"strategy {lesson.label!r} has to be trained, and no policy for exactly these settings is "
+                f"kept or shipped; {error}"
             ) from None
         from edgesim.gym.teaching import trainer
 
-        with measuring_progress(notes, unit="", doing="training") as tell:
-            policy = trainer(tell)(lesson)
+        with measuring_progress(notes, unit="", doing="training") as report:
+            policy = trainer(report)(lesson)
         warn_of_no_gain(notes, lesson.label, policy)
         return policy
 
@@ -38,14 +38,14 @@ def training_on_demand(notes: Console) -> Trainer:
 
 
 def warn_of_no_gain(notes: Console, label: str, policy: Policy) -> None:
-    """Say so where a policy is no better than always doing the same."""
+    """Print a warning if a policy is no better than the best constant choice."""
     evaluation = policy.record.more["provenance"]["evaluation"]
     gain = evaluation["gain_over_best_constant"]
     if gain <= 0:
         notes.print(
-            f"warning: what {label} has learned is no better than always choosing the same "
-            f"({evaluation['best_constant']}: {gain:+.4f} a request); "
-            "let it learn longer, see more, or do so",
+            f"warning: the policy of {label} is no better than always choosing the same "
+            f"({evaluation['best_constant']}: {gain:+.4f} per request); "
+            "train it longer, give it more observations, or use the constant choice",
             style="yellow",
             markup=False,
         )

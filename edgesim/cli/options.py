@@ -1,4 +1,4 @@
-"""Arguments and options that commands share, and the scenario that they name."""
+"""Arguments and options shared by commands, and reading of scenarios and durations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ModelName", "Overrides", "Quiet", "ScenarioName", "load_scenario", "
 
 
 def shipped_names(incomplete: str) -> list[str]:
-    """Complete the names of shipped scenarios; where none begins so, the shell completes files."""
+    """Return the shipped scenarios whose names begin so; if there are none, the shell completes files."""
     from edgesim.scenario.text.packaged import packaged_scenarios
 
     return [name for name in packaged_scenarios() if name.startswith(incomplete)]
@@ -45,11 +45,11 @@ Overrides = Annotated[
     ),
 ]
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress and no notes.")]
 
 
 def load_scenario(scenario: str, overrides: list[str] | None, **numbers: int | None) -> Scenario:
-    """Read a scenario, with what the command line changes of it."""
+    """Read a scenario, and apply the overrides and numbers given on the command line."""
     from edgesim.scenario.load import load
 
     given = [f"{name}={number}" for name, number in numbers.items() if number is not None]

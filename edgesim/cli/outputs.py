@@ -1,4 +1,4 @@
-"""Files that commands write: never over what a command was given, and over others only where asked."""
+"""Writing of commands' output files, with protection against overwriting."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["make_folder", "write_text", "writing"]
 
 
 def write_text(text: str, output: Path, scenario: str, *, replace: bool) -> None:
-    """Write what a command made of a scenario.
+    """Write text that a command derived from a scenario.
 
     Raises
     ------
     InputError
-        If the file is the scenario's own, is there and not to be replaced, or cannot be written.
+        If the output file is the scenario's own, exists and `replace` is false, or cannot be written.
     """
     from edgesim.report.outputs import check_output
 
@@ -33,7 +33,7 @@ def write_text(text: str, output: Path, scenario: str, *, replace: bool) -> None
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Report a file that cannot be written as a mistake of its name."""
+    """Context manager that converts an OSError to an InputError naming the path."""
     try:
         yield
     except OSError as error:
@@ -41,8 +41,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, before minutes are spent on what it is for."""
+    """Create a folder before a long computation; InputError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--output: {folder} cannot be written ({error}); name another folder") from None
+        raise InputError(f"--output: {folder} cannot be written ({error}); choose another folder") from None

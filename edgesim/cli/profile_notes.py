@@ -1,4 +1,4 @@
-"""A measured profile in a line, wherever a command takes one."""
+"""Notes on a measured profile: a description in one line, and a warning about noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def profile_line(profile: Profile) -> str:
 
 
 def warn_of_noise(notes: Console, profile: Profile) -> None:
-    """Say so where a profile was measured on a machine too busy to be trusted, and what to do."""
+    """Print a warning if a profile was measured on a machine too busy for reliable results."""
     from edgesim.report.noise import noise
 
     if said := noise(profile):

@@ -1,4 +1,4 @@
-"""What is said, and with which exit status a command ends, when a run is stopped or fails."""
+"""Messages and exit status of a command whose run is stopped or fails."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from edgesim.errors import InputError
 
 __all__ = ["INTERRUPTED", "kept_on_stop", "stop_when_terminated"]
 
-INTERRUPTED = 128 + signal.SIGINT  # as shells have it
+INTERRUPTED = 128 + signal.SIGINT  # convention of shells
 _TERMINATED = 128 + signal.SIGTERM
 
 
 def stop_when_terminated() -> None:
-    """Let a termination end this process in order, as an interrupt does: its run says that it stopped."""
+    """Convert SIGTERM to SystemExit, so that a terminated run cleans up and records that it was stopped."""
     signal.signal(signal.SIGTERM, _terminate)
 
 
@@ -32,31 +32,31 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def kept_on_stop(folder: Path) -> Iterator[None]:
-    """Say what is kept of a run that is stopped, or that fails in the middle."""
+    """Context manager that reports what is kept of a run that is stopped or fails."""
     try:
         yield
     except KeyboardInterrupt:
-        _say("stopped", folder)
+        _print_kept("stopped", folder)
         raise typer.Exit(INTERRUPTED) from None
     except SystemExit:
-        _say("terminated", folder)
+        _print_kept("terminated", folder)
         raise
     except Exception as error:
         if not isinstance(error, InputError) or folder.is_dir():
-            _say("the run has failed", folder)
+            _print_kept("the run has failed", folder)
         raise
 
 
-def _say(what: str, folder: Path) -> None:
+def _print_kept(what: str, folder: Path) -> None:
     from edgesim.trace.reader import Trace
 
     try:
         missing = Trace(folder).incomplete
     except InputError:
-        return  # nothing was begun, or nothing is left
+        return  # the run had not started, or its folder was removed
     if missing is None:
         return
     Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"{what}; the trace in {folder} is {missing}, and stays; go on with --resume --out {folder}",
+        f"{what}; the trace in {folder} is {missing}, and is kept; continue with --resume --out {folder}",
         markup=False,
     )

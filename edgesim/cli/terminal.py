@@ -1,7 +1,7 @@
-"""What reaches the terminal: text as it is, and nothing in it that a terminal or rich would act upon.
+"""Safe output to the terminal: text is shown literally, without control characters or rich markup.
 
-Names, labels, headers of files, docstrings of plug-ins and messages of libraries come from anywhere. Escape
-sequences in them could recolour, hide or retitle what a terminal shows, and brackets are rich's markup.
+Names, labels, file headers, docstrings of plug-ins and messages of libraries are untrusted. Escape sequences
+in them could recolour, hide or retitle the contents of a terminal, and brackets are markup for rich.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ __all__ = [
     "tolerate_encodings",
 ]
 
-PAGE_WIDTH = 110  # columns: what the tables need, where no terminal says how many there are
+PAGE_WIDTH = 110  # columns needed by the tables, used if the output is not a terminal
 
-# Control characters but tab and line feed (ECMA-48: C0, DEL, C1), and what turns the direction of text round
-# (Unicode Annex 9), by which a name can read otherwise than it is.
+# Control characters except tab and line feed (ECMA-48: C0, DEL, C1), and those that change the direction of
+# text (Unicode Annex 9), which can make a name read differently.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    r"""Write what is no text as an escape: ``\x1b`` for the character that begins terminal sequences."""
+    r"""Escape control characters, such as ``\x1b``, with which terminal sequences begin."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def refuse_controls(words: Sequence[str]) -> None:
-    """Refuse a command line that has control characters in it, which its own messages would repeat.
+    """Refuse a command line with control characters, which messages would repeat.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def refuse_controls(words: Sequence[str]) -> None:
     for word in words:
         if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
             raise InputError(
-                "edgesim: a word of the command line is no UTF-8, "
+                "edgesim: a word of the command line is not UTF-8, "
                 f"{word.encode('utf-8', 'backslashreplace')!r:.80}; expected text: rename the file"
             )
         if _UNPRINTABLE.search(word):
@@ -63,7 +63,7 @@ def refuse_controls(words: Sequence[str]) -> None:
 
 
 def tolerate_encodings() -> None:
-    """Let what a terminal cannot show appear as an escape, so that no result is lost for a name."""
+    """Escape characters that a terminal's encoding lacks, instead of failing to print."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -71,24 +71,24 @@ def tolerate_encodings() -> None:
 
 
 class Console(RichConsole):
-    """rich's console, to which text is text: no markup, no emoji codes, no control characters."""
+    """rich's console without markup, emoji codes and control characters in texts."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Take a text, of a table's cells too, as it can be shown; it is measured as such."""
+        """Escape control characters of a text, also in table cells, before its width is measured."""
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does; colours and cursor movements of its own stay, those within texts do not."""
+        """Render as rich does; keep its own colours and cursor movements, but escape those within texts."""
         if isinstance(renderable, Text) and _UNPRINTABLE.search(renderable.plain):
             renderable = Text(printable(renderable.plain), style=renderable.style, end=renderable.end)
         return super().render(renderable, options)
 
 
 def console() -> Console:
-    """Standard output; as wide as a page where it is no terminal."""
+    """Return a console on standard output; it is 110 columns wide if that is not a terminal."""
     own = Console(highlight=False)
     return own if own.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
 

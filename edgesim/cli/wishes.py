@@ -1,4 +1,4 @@
-"""What the command line asks of a training, as options of the strategy as far as it has such options."""
+"""Changes to a training given on the command line, translated to strategy options where possible."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Wishes:
     Attributes
     ----------
     decision
-        The one that is meant; None: the strategy's.
+        Name of the decision to train; None for the strategy's.
     learning
-        ``algorithm``, ``steps`` and ``seed``, as far as they are given.
+        Those of ``algorithm``, ``steps`` and ``seed`` that were given.
     utility
-        Weights, as far as they are given.
+        Weights that were given, by name.
     """
 
     decision: str | None = None
@@ -49,38 +49,41 @@ class Wishes:
         seed: int | None,
         utility: Iterable[str],
     ) -> Wishes:
-        """Take what options of the command line say.
+        """Create the changes from options of the command line.
 
         Raises
         ------
         InputError
-            Naming the option, and what it should be.
+            If an option is invalid; names it, and the expected values.
         """
         if algorithm is not None and algorithm not in _ALGORITHMS:
-            raise InputError(f"--algorithm: no algorithm '{algorithm}'; {suggest(algorithm, _ALGORITHMS)}")
+            raise InputError(
+                f"--algorithm: unknown algorithm '{algorithm}'; {suggest(algorithm, _ALGORITHMS)}"
+            )
         given = {"algorithm": algorithm, "steps": steps, "seed": seed}
         learning = {name: value for name, value in given.items() if value is not None}
         return cls(decision, learning, _weights(utility))
 
     @property
     def any(self) -> bool:
-        """Whether anything is changed."""
+        """Whether there are any changes other than the choice of the decision."""
         return bool(self.learning or self.utility)
 
     @property
     def names(self) -> list[str]:
-        """Options of the command line that are given."""
+        """Options of the command line that were given."""
         return [*(f"--{name}" for name in self.learning), *(f"--utility {name}" for name in self.utility)]
 
     def as_options(self, strategy: Strategy, place: int) -> tuple[list[str], Wishes]:
-        """Settings of the scenario that say the same, and what no option of the strategy says.
+        """Translate the changes to settings of the scenario; return these, and the changes without an option.
 
-        An option says it that is called so: ``learning: {algorithm, steps, seed}``, ``utility: {weights}``.
+        The strategy options with the same meaning are ``learning: {algorithm, steps, seed}`` and
+        ``utility: {weights}``.
 
         Parameters
         ----------
         place
-            Of the strategy in the scenario.
+            Index of the strategy in the scenario.
         """
         settings: list[str] = []
         left: dict[str, Any] = {}
@@ -96,23 +99,23 @@ class Wishes:
         return settings, Wishes(**left)
 
     def check(self, training: Training) -> None:
-        """Refuse what a training does not do, be it that it was asked for in options.
+        """Check that a training is compatible with the changes.
 
         Raises
         ------
         InputError
-            If it is of another decision, or does not weigh what is to be weighed.
+            If the training is for another decision, or cannot apply a weight.
         """
         if self.decision is not None and self.decision != training.decision:
             raise InputError(
-                f"--decision: the strategy says how to train {training.decision!r}, and nothing of "
-                f"{self.decision!r}"
+                f"--decision: found {self.decision!r}; expected {training.decision!r}, the decision of the "
+                "strategy that can be trained"
             )
         for name, weight in self.utility.items():
             if name == "quality" and weight and not training.utility.quality:
                 raise InputError(
-                    "--utility: 'quality' has a weight, and no answers are measured; give the scenario "
-                    "'quality', or give it no weight"
+                    "--utility: 'quality' has a weight, but answers are not measured; add 'quality' to the "
+                    "scenario, or remove the weight"
                 )
 
     def applied(self, training: Training) -> Training:
@@ -129,7 +132,7 @@ def _weights(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, _, value = text.partition("=")
         if name not in known:
-            raise InputError(f"--utility: no weight '{name}'; {suggest(name, known)}")
+            raise InputError(f"--utility: unknown weight '{name}'; {suggest(name, known)}")
         try:
             found[name] = float(value)
         except ValueError:

@@ -1,29 +1,30 @@
-"""From traces to numbers, and from numbers to comparisons that can be trusted.
+"""Metrics of traces, their confidence intervals over replications, and comparisons of strategies.
 
-Definitions, printed beside the numbers wherever they are shown:
+Definitions, printed beside the numbers wherever these are shown:
 
-- **TTFT**: first token at the user minus arrival; the return path is included.
-- **TPOT**: (E2E - TTFT) / (tokens - 1), per request; undefined for one token, which is left out.
-- **ITL**: every gap between two tokens of a request at the user, pooled over requests. Where lengths differ
-  its mean is not the mean TPOT.
-- **E2E**: last token at the user minus arrival.
+- **TTFT**: arrival of the first token at the user minus arrival of the request; includes the return path.
+- **TPOT**: (E2E - TTFT) / (tokens - 1), per request; undefined, and left out, for a single token.
+- **ITL**: every gap between two tokens of a request at the user, pooled over requests. If lengths differ, its
+  mean is not the mean TPOT.
+- **E2E**: arrival of the last token at the user minus arrival of the request.
 
-**Which requests count.** Those that arrived from the end of the warm-up to the horizon. They are followed to
-their end, beyond the horizon as far as the cool-down goes. All of them count in every latency: TTFT is known
-of each that had a first token, a failed request is never answered, and one still in flight at the end of
-observation took longer than its age. Percentiles are Kaplan and Meier's, interpolated linearly (numpy's
-``linear`` where all is known); a percentile beyond the last known time, and a mean of which a part is
-unknown, are given as bounds from below.
+**Counted requests** are those that arrive from the end of the warm-up to the horizon. They are followed to
+their end, beyond the horizon until the end of the cool-down. Every latency takes all of them into account:
+TTFT is known if there was a first token, the latency of a failed request is infinite, and that of a request
+still in flight at the end of observation is longer than its age (censored). Percentiles are Kaplan-Meier
+estimates, interpolated linearly (numpy's ``linear`` if all latencies are known). A percentile beyond the last
+known time, or a mean of partly unknown latencies, is given as a lower bound.
 
-**Rates** are taken over the steady window: from the warm-up to the horizon, or to the last arrival, or to
-when the first of a fixed number of users leaves; of requests that come (nearly) all at once over their
-makespan (:mod:`edgesim.statistics.window`). Goodput is the good part of the completions in it. Energy and
-utilisation are those of the whole run, since devices keep running totals.
+**Rates** are taken over the steady window: from the warm-up to the horizon, or to the last arrival, or until
+the first of a fixed number of users leaves. For requests that arrive (nearly) all at once, the window is
+their makespan (:mod:`edgesim.statistics.window`). Goodput counts the completions in the window that met all
+objectives. Energy and utilisation are those of the whole run, since devices keep running totals.
 
-**Replications.** Each is one observation: intervals are over replications, never over requests, which are
-dependent. They stay inside what is possible (:mod:`edgesim.statistics.intervals`). Strategies meet the same
-arrivals and channels in the same replication, so they are compared within replications: by the ratio of a
-metric's two values (paired t of the logarithm), and request by request (:mod:`edgesim.statistics.pairs`).
+**Replications.** Each replication is one observation: intervals are over replications, never over requests,
+which are dependent. Intervals stay within the range of the metric (:mod:`edgesim.statistics.intervals`). In a
+replication all strategies have the same arrivals and channels, so they are compared within replications: by
+the ratio of a metric's two values (paired t of the logarithm), and request by request
+(:mod:`edgesim.statistics.pairs`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a request's time went: its life cut into activities that add up to it exactly."""
+"""Decomposition of each request's end-to-end latency into activities, which add up to it exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Activity(StrEnum):
-    """What a request was doing, the first that applies where it did several things at once."""
+    """Activity of a request, in order of precedence if several overlap."""
 
     COMPUTING = "computing"
     STRAGGLING = "waiting for the slowest"
@@ -36,9 +36,9 @@ _RANKS = {activity: rank for rank, activity in enumerate(Activity)}
 CARRIED: Mapping[str, Activity] = MappingProxyType(
     {"radio": Activity.AIR, "wired": Activity.WIRE, "recorded": Activity.RECORDED}
 )
-"""By the kind of link."""
+"""Activity of a transmission, by kind of link."""
 
-# Kind of span -> what the request does once it has started (on links: CARRIED), and before.
+# Activity by kind of span: after the start of the span (on links: CARRIED), and before it.
 _STARTED = {
     "compute": Activity.COMPUTING,
     "endpoint": Activity.HANDLING,
@@ -61,22 +61,22 @@ PASS_PARTS: Mapping[str, Activity] = MappingProxyType(
         "handling_s": Activity.HANDLING,
     }
 )
-"""Columns that say what a member of a group did in a pass besides computing."""
+"""Activity of each column with a time in a group's pass during which a member does not compute."""
 
 _PASS = ["request_id", "token", "started_at_s", "ended_at_s"]
-"""What the members' spans of one pass have in common."""
+"""Columns with equal values in all members' spans of one pass."""
 
 
 def activities(requests: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
-    """Cut the time from arrival to end of every completed request into activities.
+    """Divide the time from arrival to end of every completed request into activities.
 
-    Where spans of one request overlap (a token on its way home while the next one is computed), each
-    instant counts once, for the first of :class:`Activity` that applies. A row's activities therefore sum
-    to the request's end-to-end latency.
+    If spans of one request overlap (such as a token being delivered while the next is computed), each instant
+    counts once, for the first :class:`Activity` that applies. The activities of a row therefore add up to the
+    request's end-to-end latency.
 
-    A group's pass counts by what its members did in it, on average over them: where one of four computes
-    while three wait for it, a quarter of that time is computing. It comes before all other activities, as
-    computing does; what of it overlaps a pass of another kind is computing.
+    The time of a group's pass is divided by its members' activities, averaged over the members: if one of
+    four computes while three wait for it, a quarter of that time is computing. A group's pass takes
+    precedence over all activities except computing by a pass outside groups.
 
     Returns
     -------
@@ -109,13 +109,13 @@ def activities(requests: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
 
 
 _IN_PASS = len(Activity)
-"""Rank that stands for a group's pass, until its time is shared out."""
+"""Provisional rank of a group's pass, until its time is divided among activities."""
 
 
 def _intervals(
     spans: pd.DataFrame, is_pass: npt.NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
-    """Starts, ends, ranks and owners of all intervals in which something was going on."""
+    """Return starts, ends, ranks and request ids of all intervals with an activity."""
     kinds = spans["kind"].astype(str)
     queueing = kinds.map(_ASKED)
     doing = spans["link_kind"].astype(object).map(CARRIED)
@@ -135,18 +135,18 @@ def _intervals(
 
 
 def _of_groups(spans: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which spans are a member's of a group's pass."""
+    """Return which spans belong to a member in a group's pass."""
     is_compute = (spans["kind"] == "compute").to_numpy() & spans["ended_at_s"].notna().to_numpy()
     waits = is_compute & (spans[list(PASS_PARTS)] > 0.0).any(axis=1).to_numpy()
     if not waits.any():
         return waits
-    # A member that computes all the time has no part, and belongs to the pass of those that wait for it.
+    # A member that computes all the time has no parts; it is recognised by the members that wait for it.
     passes = pd.MultiIndex.from_frame(spans[_PASS])
     return is_compute & passes.isin(passes[waits])
 
 
 def _group_shares(passes: pd.DataFrame) -> dict[int, FloatArray]:
-    """By request, the share of every activity in the time of its groups' passes, [n_activities]."""
+    """Return, by request, each activity's share of the time of its groups' passes, [n_activities]."""
     if passes.empty:
         return {}
     means = passes.groupby(_PASS)[list(PASS_PARTS)].mean().reset_index()
@@ -163,16 +163,16 @@ def _group_shares(passes: pd.DataFrame) -> dict[int, FloatArray]:
 
 
 def _cut(starts: FloatArray, ends: FloatArray, ranks: IntArray, from_s: float, until_s: float) -> FloatArray:
-    """Seconds of each activity within one life, and of groups' passes after them; [n_activities + 1]."""
+    """Return the time of each activity of one request, then of groups' passes, [n_activities + 1] in s."""
     cuts = np.unique(np.clip(np.concatenate([starts, ends, [from_s, until_s]]), from_s, until_s))
-    going_on = np.full(len(cuts) - 1, _RANKS[Activity.OTHER])
+    rank_at = np.full(len(cuts) - 1, _RANKS[Activity.OTHER])
     first, last = (
         np.searchsorted(cuts, np.clip(starts, from_s, until_s)),
         np.searchsorted(cuts, np.clip(ends, from_s, until_s)),
     )
-    # From the least to the most important, so that the latter overwrites; a pass stands next to computing.
+    # From the lowest to the highest precedence, which overwrites; a group's pass comes next to computing.
     importance = np.where(ranks == _IN_PASS, 0.5, ranks)
     for span in np.argsort(-importance, kind="stable"):
-        going_on[first[span] : last[span]] = ranks[span]
-    seconds: FloatArray = np.bincount(going_on, np.diff(cuts), len(Activity) + 1).astype(np.float64)
+        rank_at[first[span] : last[span]] = ranks[span]
+    seconds: FloatArray = np.bincount(rank_at, np.diff(cuts), len(Activity) + 1).astype(np.float64)
     return seconds

@@ -1,4 +1,4 @@
-"""Strategies over replications: an interval for every metric, and differences taken within replications."""
+"""Comparison of strategies: intervals of metrics over replications, and differences within replications."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from edgesim.statistics.summary import Summary
 
 __all__ = ["Comparison", "RatioLimit", "Row", "compare", "difference_of_rows", "metric_estimate"]
 
-_DONE = 0.99  # of the requests are answered where the arrivals set the rate
+_DONE = 0.99  # least share of completed requests at which arrivals, not capacity, determine rates
 
 
 @dataclass(frozen=True, slots=True)
 class RatioLimit:
-    """A geometric mean over replications that the ratio cannot exceed, or (`is_least`) not fall below."""
+    """Bound of a ratio (geometric mean over replications): lower if `is_least`, else upper."""
 
     ratio: float
     is_least: bool
@@ -39,32 +39,36 @@ class RatioLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One strategy over all its replications. Outcomes are sums; a metric defined in none of them is None.
+    """Results of one strategy over all its replications.
 
     Attributes
     ----------
+    outcomes
+        Sums over replications.
     estimates
-        By metric; None also where requests without a known end leave it unknown in any replication.
-    bounds
-        What those are at least: the mean over replications of the value, or of its bound.
+        Mean and interval by metric. None if the metric is undefined in all replications, or unknown in any
+        because of requests without a known end.
     differences
-        To the first strategy, over replications.
+        Differences to the first strategy by metric, over replications.
+    bounds
+        Lower bounds of unknown metrics: the mean over replications of the value or its bound.
     ratio_limits
-        What the ratio is at most, or at least, where one of the two is unknown and only bounded.
+        Bounds of the ratio to the first strategy, if one of the two values is unknown and only bounded.
     same_requests
-        To the first strategy, request by request; None for the first, or where pairs were not given.
+        Comparison with the first strategy request by request; None for the first, or if pairs were not given.
     attainment_bounds
-        Mean attainment if all requests that are undecided miss, and if all meet; None without objectives.
+        Mean attainment if all undecided requests miss their objectives, and if all meet them; None without
+        objectives.
     is_saturated
-        Whether the number in flight keeps growing: demand exceeds capacity.
+        Whether the number of requests in flight keeps growing: demand exceeds capacity.
     is_rate_set_by_arrivals
-        Whether the strategy answers all that is asked, however much it could: rates are then the
-        arrivals', and energy with idling per token falls as more is asked.
+        Whether the strategy completes all requests that arrive. Rates are then those of the arrivals, and
+        energy per token with idling decreases with load.
     is_batch
-        Whether requests come (nearly) all at once, in any replication: rates are then over the time until
+        Whether requests arrive (nearly) all at once in any replication; rates are then over the time until
         the last has ended.
     values
-        By metric and replication, where they are finite: what rows are paired by.
+        Finite values by metric and replication, for pairing of rows.
     """
 
     strategy: str
@@ -88,7 +92,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All strategies, in the order in which they came; differences are to the first."""
+    """Rows of all strategies, in order of first appearance; differences are to the first."""
 
     rows: tuple[Row, ...]
     confidence: float
@@ -97,15 +101,23 @@ class Comparison:
 def compare(
     summaries: Iterable[Summary], pairs: Iterable[Pairs] = (), confidence: float = CONFIDENCE
 ) -> Comparison:
-    """Gather replications by strategy, in order of first appearance, and compare each to the first.
+    """Compare strategies with the first one, over replications.
 
-    A metric that is undefined in some replications is averaged over the others, and its ``n`` says so. One
-    that requests without a known end leave unknown in some is unknown: those are its worst replications.
+    A metric that is undefined in some replications is averaged over the others; its ``n`` is their number. A
+    metric that is unknown in some replications, because of requests without a known end, is unknown
+    altogether, since these are its worst replications.
 
     Parameters
     ----------
+    summaries
+        Summaries of all strategies and replications, in any order; the first to appear is the reference.
     pairs
-        Each strategy's requests against those of the first, a replication at a time.
+        Paired requests of each strategy and the first, one per replication.
+
+    Raises
+    ------
+    TraceError
+        If a strategy has two summaries of one replication.
     """
     by_strategy: dict[str, dict[int, Summary]] = {}
     for summary in summaries:
@@ -113,7 +125,7 @@ def compare(
         if summary.replication in runs:
             raise TraceError(
                 f"comparison: strategy {summary.strategy} has replication {summary.replication} twice; "
-                "expected each once: pass the summaries of one experiment only"
+                "expected each once: pass the summaries of one trace only"
             )
         runs[summary.replication] = summary
     first = next(iter(by_strategy), "")
@@ -198,14 +210,14 @@ def _row(
 
 
 def difference_of_rows(name: str, row: Row, reference: Row) -> Difference | None:
-    """Pair a metric of any two strategies by replication; None where no replication has both."""
+    """Return a metric's paired difference of any two rows; None if no replication has both values."""
     values, against = row.values.get(name, {}), reference.values.get(name, {})
     paired = sorted(values.keys() & against.keys())
     return paired_difference([values[each] for each in paired], [against[each] for each in paired])
 
 
 def _is_steady(summary: Summary) -> bool:
-    """Whether load is offered over a stretch of time, whatever the strategy's speed."""
+    """Whether requests arrive over a period of time, independently of the strategy's speed."""
     window = summary.window
     return summary.is_load_fixed and window is not None and window.length_s > 0 and not window.is_batch
 
@@ -213,7 +225,7 @@ def _is_steady(summary: Summary) -> bool:
 def _ratio_limit(
     name: str, summaries: Sequence[Summary], reference: Mapping[int, Summary]
 ) -> RatioLimit | None:
-    """Bound the ratio of a metric that is unknown on one side in any replication; None if on both."""
+    """Bound the ratio of a metric that is unknown for one of the two strategies; None if for both."""
     pairs = [(own, reference[own.replication]) for own in summaries if own.replication in reference]
     is_own_unknown = any(name in own.bounds() for own, _ in pairs)
     if not pairs or is_own_unknown == any(name in base.bounds() for _, base in pairs):
@@ -231,7 +243,7 @@ def _ratio_limit(
 def _at_least(
     metrics: Mapping[int, Mapping[str, float | None]], bounds: Mapping[int, Mapping[str, float]]
 ) -> dict[str, float]:
-    """Mean over replications of each metric that has a bound in any."""
+    """Return a lower bound, averaged over replications, of each metric that has a bound in any."""
     found = {}
     for name in dict.fromkeys(name for own in bounds.values() for name in own):
         values = [
@@ -258,12 +270,12 @@ def metric_estimate(
     *,
     n_trials: float | None = None,
 ) -> Estimate | None:
-    """Return a metric's mean over replications with the interval of its own scale; None without values.
+    """Return a metric's mean over replications, with an interval on the metric's scale; None without values.
 
     Parameters
     ----------
     n_trials
-        For a share, of how many independent trials it is.
+        For a share, the number of independent trials.
     """
     metric = METRICS.get(name)
     if metric is None or metric.unit != SHARE:
@@ -284,10 +296,10 @@ def _attainment_bounds(summaries: Sequence[Summary]) -> tuple[float, float] | No
 
 
 def _design_effect(summaries: Sequence[Summary]) -> float:
-    """How many times as much the means of E2E scatter as those of independent requests would (Kish 1965).
+    """Return the design effect (Kish 1965): variance of mean E2E over that with independent requests.
 
-    Requests that meet the same queue are late together. Where all met their objectives, or none, only their
-    latencies show how many of them count as one.
+    Requests in the same queue are delayed together. If all, or none, of them met their objectives, only their
+    latencies show how many of them count as one independent trial.
     """
     samples = [summary.e2e_s for summary in summaries if summary.e2e_s is not None]
     means = [sample.mean for sample in samples if sample.mean is not None]
@@ -307,7 +319,7 @@ def _difference(
     against: Mapping[int, Mapping[str, float | None]],
     confidence: float,
 ) -> Difference | None:
-    """Pair by replication; one that lacks the metric on either side, or has NaN, is left out."""
+    """Return a metric's difference paired by replication, over replications with two finite values."""
     pairs = [
         (value, base)
         for replication in sorted(metrics.keys() & against.keys())

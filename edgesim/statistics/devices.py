@@ -1,4 +1,4 @@
-"""What the devices of one run drew and did."""
+"""Energy and utilisation of the devices of one run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ ORIGINS = ("measured", "scaled", "analytic")  # from the most to the least trust
 
 
 def end_of_run_at_s(devices: pd.DataFrame) -> float | None:
-    """When observation ended, the cool-down included; None without devices."""
+    """Return the end of observation [s], including the cool-down; None without devices."""
     return float(floats(devices, "duration_s").max()) if len(devices) else None
 
 
 def energies_j(devices: pd.DataFrame) -> tuple[float, float]:
-    """Active energy (computing, sending, receiving) and idle energy of all devices."""
+    """Return the active energy (computing, sending, receiving) and the idle energy of all devices [J]."""
     active_j = sum(float(np.nansum(floats(devices, column))) for column in _ACTIVE)
     return active_j, float(np.nansum(floats(devices, "energy_idle_j")))
 
 
 def active_j_of(devices: pd.DataFrame, names: pd.Series) -> float:
-    """Active energy of the devices of these names."""
+    """Return the active energy of the named devices [J]."""
     return energies_j(devices[devices["device"].astype(str).isin(names.astype(str).unique())])[0]
 
 
 def utilisation(devices: pd.DataFrame) -> dict[str, float]:
-    """Share of the run that compute stations worked, by group, averaged over its devices."""
+    """Return the utilisation of compute stations over the run, by group, averaged over its devices."""
     able = _computing(devices)
     groups = able["group"].astype(str).to_numpy(dtype=np.str_)
     busy_s, duration_s = floats(able, "busy_s"), floats(able, "duration_s")
@@ -40,12 +40,12 @@ def utilisation(devices: pd.DataFrame) -> dict[str, float]:
 
 
 def origins(devices: pd.DataFrame) -> tuple[str, ...]:
-    """Where the compute times of the devices that computed come from."""
+    """Return the sources of compute times of all devices that computed."""
     able = _computing(devices)
     found = set(able["origin"].astype(str)[floats(able, "busy_s") > 0])
     return tuple(origin for origin in ORIGINS if origin in found)
 
 
 def _computing(devices: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what cannot compute (switches), which has no origin of compute times."""
+    """Return the devices that can compute: those with an origin of compute times, which switches lack."""
     return devices[devices["origin"].notna()]

@@ -1,7 +1,7 @@
-"""Intervals over replications that stay inside what is possible, each on the scale of its metric.
+"""Confidence intervals over replications, on a scale that keeps them within the range of the metric.
 
-A replication is one observation, for requests of one run depend on one another. What an interval covers is
-the mean over replications of the replication's statistic, or, for a ratio, the geometric mean of its ratios.
+A replication is one observation, since the requests of one run are dependent. An interval covers the mean
+over replications of the replication's statistic or, for a ratio, the geometric mean of the ratios.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ __all__ = [
 
 CONFIDENCE = 0.95
 
-# Logarithms of equal numbers that were summed in another order differ by rounding alone.
+# Logarithms of numbers that are equal but for the order of summation differ by rounding only.
 _ROUNDING = 1e-12
 
 
 class Scale(StrEnum):
-    """What values a metric can take, and so on which scale its mean's interval is symmetric."""
+    """Scale on which the interval of a metric's mean is symmetric, given by the metric's range."""
 
     LINEAR = "linear"
-    """Any value: Student's t."""
+    """Any real value: Student's t."""
     LOG = "log"
-    """Not negative: Student's t of the mean's logarithm, by the delta method."""
+    """Non-negative values: Student's t of the mean's logarithm, by the delta method."""
     LOGIT = "logit"
-    """From 0 to 1: the score interval, which is symmetric on the logit scale (Newcombe 1998)."""
+    """Values from 0 to 1: the score interval, which is symmetric on the logit scale (Newcombe 1998)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over `n` replications with its interval, which one replication does not have."""
+    """Mean over `n` replications with its interval; a single replication has no interval."""
 
     n: int
     mean: float
@@ -55,13 +55,13 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Lower and upper end."""
+        """Lower and upper end of the interval, or None."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A geometric mean of `n` paired ratios, with the interval of its logarithm's Student t."""
+    """Geometric mean of `n` paired ratios, with Student's t interval of its logarithm."""
 
     n: int
     ratio: float
@@ -70,7 +70,7 @@ class Ratio:
 
     @property
     def excludes_one(self) -> bool | None:
-        """Whether the interval leaves out 1, which is no difference; None without an interval."""
+        """Whether the interval excludes 1 (no difference); None without an interval."""
         if self.low is None or self.high is None:
             return None
         return math.log(self.low) > _ROUNDING or math.log(self.high) < -_ROUNDING
@@ -78,9 +78,9 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Difference(Estimate):
-    """A mean difference to the reference strategy, taken replication by replication, and the mean ratio.
+    """Mean difference to the reference strategy, paired by replication, and mean ratio.
 
-    `no_ratio` gives the reason where there is no ratio; the difference alone then shows whether they differ.
+    If there is no ratio, `no_ratio` gives the reason, and the difference alone decides whether they differ.
     """
 
     ratio: Ratio | None
@@ -88,21 +88,21 @@ class Difference(Estimate):
 
     @property
     def excludes_zero(self) -> bool | None:
-        """Whether the interval of the difference leaves zero out; None without an interval."""
+        """Whether the interval of the difference excludes zero; None without an interval."""
         if self.low is None or self.high is None:
             return None
         return self.low > 0 or self.high < 0
 
     @property
     def is_there(self) -> bool | None:
-        """Whether the two differ: by the ratio where there is one, else by the difference."""
+        """Whether the two strategies differ: by the ratio if there is one, else by the difference."""
         return self.excludes_zero if self.ratio is None else self.ratio.excludes_one
 
 
 def student_t(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
     """Return the mean with its two-sided Student-t interval; None without values.
 
-    One value has no interval: a single replication says nothing of how replications scatter.
+    A single value has no interval, since it gives no estimate of the variance between replications.
     """
     return estimate_mean(values, Scale.LINEAR, confidence)
 
@@ -115,21 +115,21 @@ def estimate_mean(
     n_trials: float | None = None,
     least: float = 0.0,
 ) -> Estimate | None:
-    """Return the mean with an interval that suits the scale; None without values.
+    """Return the mean with an interval on the given scale; None without values.
 
-    LOG: ``mean * exp(±t se / mean)``. It covers the arithmetic mean, which exp of the mean logarithm does
-    not. LOGIT: all p with ``(mean - p)² <= t² p (1 - p) / n``, where ``n = mean (1 - mean) / se²`` is the
-    number of independent trials that would scatter as much as the replications did (Kish's effective number).
+    LOG: ``mean * exp(±t se / mean)``, which covers the arithmetic mean, unlike exp of the mean logarithm.
+    LOGIT: all p with ``(mean - p)² <= t² p (1 - p) / n``, where ``n = mean (1 - mean) / se²`` is the number
+    of independent trials with the same variance as the replications (Kish's effective sample size).
 
     Parameters
     ----------
     n_trials
-        For a proportion, how many independent trials it is of. Needed where all replications agree, which
-        leaves no scatter to estimate from: the score interval of so many trials is given then, with the
-        normal quantile (at 0 and 1 about the rule of three and a bit: 3.84 / n). Without it the interval
-        has no width there.
+        For a proportion, the number of independent trials. Used if all replications agree and the variance
+        cannot be estimated: the interval is then the score interval of so many trials with the normal
+        quantile (at 0 and 1 slightly wider than the rule of three: 3.84 / n). If not given, the interval then
+        has zero width.
     least
-        What no value can fall below; the interval ends there.
+        Lower bound of all values, and hence of the interval.
     """
     n = len(values)
     if n == 0:
@@ -146,7 +146,7 @@ def estimate_mean(
             return Estimate(n, mean, mean - t * standard_error, mean + t * standard_error)
         case Scale.LOG:
             if mean == 0:
-                return Estimate(n, 0.0, None, None)  # no event in any: how rare they are is not known
+                return Estimate(n, 0.0, None, None)  # no event in any: their rate is unknown
             factor = math.exp(min(t * standard_error / mean, 700.0))
             return Estimate(n, mean, max(mean / factor, min(least, mean)), mean * factor)
         case Scale.LOGIT:
@@ -156,7 +156,12 @@ def estimate_mean(
 def paired_difference(
     values: Sequence[float], reference: Sequence[float], confidence: float = CONFIDENCE
 ) -> Difference | None:
-    """Return the mean of ``values - reference``, pair by pair, with its Student-t interval, and the ratio.
+    """Return the mean paired difference ``values - reference`` with its Student-t interval, and the ratio.
+
+    Returns
+    -------
+    Difference or None
+        None without pairs. Its ratio is None if a value is zero or negative.
 
     Raises
     ------
@@ -180,9 +185,9 @@ def paired_difference(
 def paired_ratio(
     values: Sequence[float], reference: Sequence[float], confidence: float = CONFIDENCE
 ) -> Ratio | None:
-    """Return exp of the mean of ``ln(values / reference)``, pair by pair, and of its Student-t interval.
+    """Return the geometric mean of the paired ratios ``values / reference``; None without pairs.
 
-    None without any.
+    The interval is exp of the Student-t interval of the mean logarithm.
 
     Raises
     ------
@@ -192,14 +197,14 @@ def paired_ratio(
     _check_finite(values, reference)
     least = min((*values, *reference), default=1.0)
     if least <= 0:
-        raise ValueError(f"pairs: found {least}; expected positive numbers, for others have no ratio")
-    # Not the logarithm of the ratio, which a float need not hold.
+        raise ValueError(f"pairs: found {least}; expected positive numbers, since others have no ratio")
+    # Difference of logarithms, since the ratio itself may overflow.
     logs = [math.log(value) - math.log(against) for value, against in zip(values, reference, strict=True)]
     return ratio_of_logs(logs, confidence)
 
 
 def ratio_of_logs(logs: Sequence[float], confidence: float = CONFIDENCE) -> Ratio | None:
-    """Return exp of a mean of logarithms and of its Student-t interval; None without any."""
+    """Return exp of the mean of logarithms and of its Student-t interval; None without values."""
     log = student_t(logs, confidence)
     if log is None:
         return None
@@ -218,25 +223,25 @@ def _check_finite(*samples: Sequence[float]) -> None:
 
 
 def _exp(value: float) -> float:
-    # Two replications that disagree widely have ends beyond what a float holds.
+    # The interval of two very different replications may have ends that overflow.
     return math.exp(max(min(value, 700.0), -700.0))
 
 
 def _t(n: int, confidence: float) -> float:
-    # stdtrit is Student t's quantile; scipy.stats says the same, and takes a second to import.
+    # stdtrit is the quantile of Student's t, as in scipy.stats, which takes a second to import.
     return float(stdtrit(n - 1, (1 + confidence) / 2))
 
 
 def _score(
     mean: float, standard_error: float, quantile: float, n_trials: float | None, confidence: float
 ) -> tuple[float, float]:
-    """Wilson's interval with an effective number of trials (Wilson 1927; Kish 1965)."""
+    """Return Wilson's score interval with an effective number of trials (Wilson 1927; Kish 1965)."""
     if 0 < mean < 1 and standard_error > 0:
         n = mean * (1 - mean) / standard_error**2
     elif n_trials is None:
         return mean, mean
     else:
-        n, quantile = n_trials, float(ndtri((1 + confidence) / 2))  # no scatter is estimated
+        n, quantile = n_trials, float(ndtri((1 + confidence) / 2))  # the variance is not estimated
     share = quantile**2 / n
     centre, half = mean + share / 2, math.sqrt(share * (mean * (1 - mean) + share / 4))
     low, high = (centre - half) / (1 + share), (centre + half) / (1 + share)

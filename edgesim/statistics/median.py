@@ -1,4 +1,4 @@
-"""A median over replications, for what may have no mean."""
+"""Estimate of a median over replications, for quantities without a finite mean."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 
 class MedianEstimate(NamedTuple):
-    """A median of positive values, and the interval in which it lies at the stated confidence."""
+    """Estimated median of positive values, with its confidence interval."""
 
     median: float
     low: float | None
-    """None, like `high`, where there is one replication only or a value that has no logarithm."""
+    """None, like `high`, if there is one replication only, or a median that is zero or infinite."""
     high: float | None
     n_values: int
 
 
 def median_estimate(replications: Sequence[FloatArray], confidence: float = 0.95) -> MedianEstimate | None:
-    """Estimate a median from independent replications; None where there is no value.
+    """Estimate a median from independent replications; None without values.
 
-    The geometric mean of the replications' medians, with Student's t over their logarithms: a median of
-    positive values is of no sign and skewed, and those within a replication share its places and shadows.
-    Values may be infinite; where a replication's median is, the median of the medians is given without an
-    interval.
+    The estimate is the geometric mean of the replications' medians, with Student's t interval over their
+    logarithms, since medians of positive values are positive and skewed, and values within a replication
+    share its positions and shadowing. Values may be infinite. If the median of a replication is infinite or
+    not positive, the result is the median of the medians, without an interval.
     """
     samples = [sample[~np.isnan(sample)] for sample in replications]
     medians = np.array([np.median(sample) for sample in samples if sample.size])

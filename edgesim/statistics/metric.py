@@ -1,7 +1,7 @@
-"""What a metric is, and the one table of all: summaries, tables, pages and the documentation follow it.
+"""Definition of metrics, and the table of all metrics that summaries, reports and documentation use.
 
-A metric arrives through the entry point group ``edgesim.metrics``; edgesim's own stand in
-:mod:`edgesim.statistics.metrics`, a file each.
+Metrics are registered through the entry point group ``edgesim.metrics``; edgesim's own are the modules of
+:mod:`edgesim.statistics.metrics`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from edgesim.statistics.window import Window
 __all__ = ["METRICS", "METRIC_GROUP", "SHARE", "Family", "Metric", "MetricTable", "Observed"]
 
 SHARE = "share"
-"""The unit of metrics between 0 and 1."""
+"""Unit of metrics between 0 and 1."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """One strategy in one replication, as its trace tells it: what a metric is computed from.
+    """Data of one strategy in one replication, from which metrics are computed.
 
     Attributes
     ----------
     requests, devices
-        The trace's tables of these names; requests in the order of their ids.
+        The trace's tables of these names; requests in order of their ids.
     counts : [n_requests]
-        Whether a request counts: it arrived from the end of the warm-up to just before the horizon.
+        Whether each request counts: it arrived at the end of the warm-up or later, and before the horizon.
     warmup_s, horizon_s, ended_at_s
-        Where counting begins and ends (None: with the run), and where observation does.
+        Start and end of counting (`horizon_s` None: end of the run), and end of observation.
     window
-        Of rates: :func:`~edgesim.statistics.window.steady_window`. None without requests.
+        Window for rates (:func:`~edgesim.statistics.window.steady_window`); None without requests.
     """
 
     strategy: str
@@ -60,27 +60,28 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One number of a strategy in a replication.
+    """Definition of a metric: one number per strategy and replication.
 
     Parameters
     ----------
     name
-        In JSON, in tables for programs and in Python; it ends with its unit (``_s``, ``_per_s``, ``_j``).
+        Name in JSON, data tables and Python; ends with the unit (``_s``, ``_per_s``, ``_j``).
     title
-        In tables and on axes: without the unit where that is ``s`` (times are shown in what suits them),
-        else with it.
+        Name in printed tables and on axes, with the unit unless that is ``s`` (times are shown in a suitable
+        unit).
     meaning
-        What it is, in a line.
+        Description in one line.
     unit
         ``s``, ``1/s``, ``J``, ``share`` (between 0 and 1), ``1``, or another.
     is_better_low
-        Whether less is better; None where neither is.
+        Whether lower values are better; None if neither.
     of
-        Computes it; None where it is undefined. Absent of those that a summary has as attributes.
+        Function that computes the metric, or returns None where it is undefined. Not given for metrics that
+        are attributes of a summary.
     least
-        No value is less; 0 or more, since intervals are on the logarithm (of shares: the logit).
+        Lower bound of all values; 0 or more, since intervals are computed on the logarithm (shares: logit).
     place
-        Where it stands in tables: those with less come first.
+        Sort key for the order in tables, ascending.
     """
 
     name: str
@@ -94,12 +95,12 @@ class Metric:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Itself."""
+        """The metric itself, as a tuple, like the metrics of a family."""
         return (self,)
 
     def value(self, run: Observed) -> float | None:
-        """Compute it; what a stranger's function does wrong costs a warning, and its number alone."""
-        assert self.of is not None, "a metric that a summary has is not computed"
+        """Compute the metric; if its function fails or returns an invalid value, warn and return None."""
+        assert self.of is not None, "a metric that is an attribute of summaries is not computed here"
         try:
             found = self.of(run)
             value = None if found is None else float(found)
@@ -121,32 +122,32 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Several metrics that belong together: means and percentiles of one quantity."""
+    """A group of related metrics, such as the mean and percentiles of one quantity."""
 
     metrics: tuple[Metric, ...]
 
 
 def _check(entry: Metric | Family) -> None:
     if not all(isinstance(metric, Metric) for metric in entry.metrics):
-        raise InputError(f"a family of {entry.metrics!r}; expected metrics")
+        raise InputError(f"a family contains {entry.metrics!r}; expected objects of class Metric only")
     names = [metric.name for metric in entry.metrics]
     for metric in entry.metrics:
         if not isinstance(metric.name, str) or not _NAME.fullmatch(metric.name):
             raise InputError(f"name {metric.name!r}; expected small letters, digits and _, a letter first")
         if names.count(metric.name) > 1:
-            raise InputError(f"two metrics {metric.name!r}; rename one")
+            raise InputError(f"two metrics are named {metric.name!r}; rename one")
         for part in ("title", "meaning", "unit"):
             if not isinstance(getattr(metric, part), str) or not getattr(metric, part):
                 raise InputError(f"metric {metric.name!r} has no {part}; write one")
         if not math.isfinite(metric.place):
-            raise InputError(f"metric {metric.name!r} has the place {metric.place}; expected a finite number")
+            raise InputError(f"metric {metric.name!r} has place {metric.place}; expected a finite number")
         if (metric.unit == "s") != (metric.name.endswith("_s") and not metric.name.endswith("_per_s")):
             raise InputError(
-                f"metric {metric.name!r} is in {metric.unit!r}; names of times, and of nothing else, end "
-                "with _s"
+                f"metric {metric.name!r} has the unit {metric.unit!r}; expected a name that ends with _s if, "
+                "and only if, the unit is s"
             )
         if not metric.least >= 0.0:
-            raise InputError(f"metric {metric.name!r} may be {metric.least:g} at least; expected 0 or more")
+            raise InputError(f"metric {metric.name!r} has 'least' {metric.least:g}; expected 0 or more")
         if metric.of is not None:
             try:
                 signature(metric.of).bind("run")
@@ -165,17 +166,17 @@ METRIC_GROUP: EntryPointGroup[Metric | Family] = EntryPointGroup(
     is_object=True,
     home="edgesim.statistics.metrics",
 )
-"""Metrics arrive through this group of entry points, and edgesim's own beside them."""
+"""Entry point group of metrics, edgesim's own included."""
 
 
 class MetricTable(Mapping[str, Metric]):
-    """All metrics by name, in the order of tables; found when it is first asked for any.
+    """All metrics by name, in the order of tables; loaded on first access.
 
     Parameters
     ----------
     find
-        Returns the entries of the group; what stands in the place of one that cannot be loaded is left out
-        and kept in :attr:`broken`.
+        Function that returns the entries of the group by name. Entries that are errors are left out, and
+        recorded in :attr:`broken`.
     """
 
     def __init__(
@@ -198,19 +199,19 @@ class MetricTable(Mapping[str, Metric]):
             taken = {metric.name for metric in found} & {metric.name for metric in entry.metrics}
             if taken:
                 self._broken[name] = (
-                    f"metric {name!r} calls a number {min(taken)!r}, which is another's name; rename it in "
-                    "its package, or uninstall it"
+                    f"metric {name!r} defines {min(taken)!r}, which is the name of another metric; rename it "
+                    "in its package, or uninstall the package"
                 )
                 continue
             if name not in own and any(metric.of is None for metric in entry.metrics):
-                self._broken[name] = f"metric {name!r} has no 'of', which computes it; write of(run)"
+                self._broken[name] = f"metric {name!r} has no function 'of' to compute it; write of(run)"
                 continue
             found += entry.metrics
         return {metric.name: metric for metric in sorted(found, key=lambda metric: metric.place)}
 
     @property
     def broken(self) -> Mapping[str, str]:
-        """Why an entry is left out, by its name."""
+        """Reason why an entry was left out, by the entry's name."""
         return self._broken if self._metrics else {}
 
     def __getitem__(self, name: str) -> Metric:
@@ -224,4 +225,4 @@ class MetricTable(Mapping[str, Metric]):
 
 
 METRICS = MetricTable()
-"""Every metric that is known, edgesim's own and those of installed packages."""
+"""All metrics, edgesim's own and those of installed packages."""

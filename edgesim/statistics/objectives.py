@@ -1,4 +1,4 @@
-"""Which requests met what users call good service, and from when on that was certain."""
+"""Service objectives: which requests met them, and the share that did."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ __all__ = ["Attainment", "ServiceObjectives", "attainment", "completed_in_time"]
 
 
 class ServiceObjectives(Protocol):
-    """What a user calls good service; None where nothing is asked."""
+    """Limits on the latencies of a request; None where there is no limit."""
 
     @property
     def ttft_s(self) -> float | None:
-        """Longest time to the first token."""
+        """Limit of the time to the first token [s]."""
 
     @property
     def tpot_s(self) -> float | None:
-        """Longest time per token after the first; met by an answer of one token."""
+        """Limit of the time per token after the first [s]; always met by an answer of one token."""
 
     @property
     def e2e_s(self) -> float | None:
-        """Longest time to the last token."""
+        """Limit of the time to the last token [s]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attainment:
-    """The share of requests that met every objective, and what it is for certain between."""
+    """Estimated share of requests that met every objective, with certain bounds."""
 
     share: float | None
     at_least: float
@@ -40,7 +40,7 @@ class Attainment:
 
 
 def completed_in_time(requests: Requests, objectives: ServiceObjectives | None) -> BoolArray | None:
-    """Which requests are completed and met every objective; None if there is none to meet."""
+    """Return which requests completed and met every objective; None without objectives."""
     limits = _limits_s(objectives)
     return None if limits is None else requests.completed & ~_is_late(requests, limits)
 
@@ -48,12 +48,12 @@ def completed_in_time(requests: Requests, objectives: ServiceObjectives | None) 
 def attainment(
     requests: Requests, counted: BoolArray, objectives: ServiceObjectives | None
 ) -> Attainment | None:
-    """Estimate the share of counted requests that meet every objective; None if there is none to meet.
+    """Estimate the share of counted requests that meet every objective; None without objectives.
 
-    A completed request has met them or not; a failed one has missed them. One that was cut off has missed
-    them if it was already too late, which it is from the moment when a limit passed: its age went beyond
-    that of E2E, or of TTFT before its first token, or the time since the first token beyond that of TPOT for
-    all of its tokens. Else it is undecided (:func:`~edgesim.statistics.survival.met_share`).
+    A completed request has met them or missed them; a failed one has missed them. A censored request has
+    missed them if it had already exceeded a limit: its age exceeds the limit of E2E, or the limit of TTFT
+    before its first token, or the time since its first token exceeds the TPOT limit for all its tokens.
+    Otherwise it is undecided (:func:`~edgesim.statistics.survival.met_share`).
     """
     limits = _limits_s(objectives)
     if limits is None or not counted.any():
@@ -63,7 +63,7 @@ def attainment(
     completed, failed = requests.completed[counted], requests.failed[counted]
     many = requests.n_asked[counted] > 1
     is_late = _is_late(requests, limits)[counted]
-    # The age at which it was too late; infinite where that did not come.
+    # Age at which a limit was exceeded; infinite if none was.
     first_s = np.where(np.isnan(ttft_s), np.inf, ttft_s)
     n_gaps = np.where(many, requests.n_asked[counted] - 1, np.inf)
     allowed_s = np.minimum(
@@ -80,7 +80,7 @@ def attainment(
 
 
 def _limits_s(objectives: ServiceObjectives | None) -> tuple[float, float, float] | None:
-    """Of TTFT, TPOT and E2E, infinite where nothing is asked; None if nothing is asked at all."""
+    """Return the limits of TTFT, TPOT and E2E, infinite if not set; None if none is set."""
     if objectives is None:
         return None
     limits = (objectives.ttft_s, objectives.tpot_s, objectives.e2e_s)
@@ -91,7 +91,7 @@ def _limits_s(objectives: ServiceObjectives | None) -> tuple[float, float, float
 
 
 def _is_late(requests: Requests, limits_s: tuple[float, float, float]) -> BoolArray:
-    """Which requests exceeded a limit by what is known of their times."""
+    """Return which requests exceeded a limit according to their known latencies."""
     ttft_limit_s, tpot_limit_s, e2e_limit_s = limits_s
     late: BoolArray = (
         (requests.ttft_s > ttft_limit_s)

@@ -1,4 +1,4 @@
-"""The same requests under two strategies: differences request by request, clustered by replication."""
+"""Paired comparison of two strategies request by request, clustered by replication."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = ["ENOUGH", "Lives", "PairedMetric", "Pairs", "SameRequests", "pair", "
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 ENOUGH = 0.95
-"""Least share of requests that have to pair: what a strategy leaves out is seldom what it is good at."""
+"""Least share of requests that must form pairs; those that a strategy does not complete bias the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lives:
-    """Latencies of the counted requests of one run, in order of their numbers; NaN of those not completed."""
+    """Latencies of the counted requests of one run, in order of their ids; NaN if not completed."""
 
     request_id: npt.NDArray[np.int64]
     latencies_s: Mapping[str, FloatArray]
 
     @classmethod
     def of(cls, requests: pd.DataFrame, *, warmup_s: float = 0.0, horizon_s: float | None = None) -> Lives:
-        """Take them from the trace's table of requests."""
+        """Compute the latencies from the trace's table of requests."""
         arrived_at_s = requests["arrived_at_s"].to_numpy(np.float64)
         is_counted = counted(arrived_at_s, warmup_s, horizon_s)
         request_id = requests["request_id"].to_numpy(np.int64)[is_counted]
@@ -56,7 +56,7 @@ class Lives:
 
 @dataclass(frozen=True, slots=True)
 class PairedMetric:
-    """Means over the pairs of one replication; no mean logarithm where a latency is zero."""
+    """Means over the pairs of one replication for one latency; no mean log ratio if a latency is zero."""
 
     difference_s: float
     log_ratio: float | None
@@ -65,16 +65,16 @@ class PairedMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """One strategy against another in one replication, over the requests that both completed.
+    """Comparison of two strategies in one replication, over the requests that both completed.
 
     Attributes
     ----------
     n_requests
-        Requests that count under either.
+        Number of requests that count under either strategy.
     n_pairs
-        Those that both completed.
+        Number of requests that both completed.
     metrics
-        By latency; empty where nothing pairs.
+        Means by latency; empty without pairs.
     """
 
     strategy: str
@@ -87,16 +87,16 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SameRequests:
-    """One strategy against the reference over all replications, request by request.
+    """Comparison of a strategy with the reference request by request, over all replications.
 
     Attributes
     ----------
     differences
-        By latency: the mean difference, and the geometric mean of the ratios of one request's two latencies.
-        Every replication weighs the same; its requests depend on one another, and their number does not
-        narrow an interval.
+        By latency: mean difference, and geometric mean of the ratios of each request's two latencies. All
+        replications have equal weight. Since the requests of a replication are dependent, their number does
+        not narrow the interval.
     sooner
-        By latency: the share of requests that took less time than under the reference.
+        By latency: share of requests that took less time than under the reference.
     """
 
     n_requests: int
@@ -106,22 +106,22 @@ class SameRequests:
 
     @property
     def share(self) -> float:
-        """How many of the requests pair."""
+        """Share of requests that both strategies completed."""
         return self.n_pairs / self.n_requests if self.n_requests else 0.0
 
     @property
     def is_enough(self) -> bool:
-        """Whether so many pair that the comparison speaks of the requests, and not of a choice of them."""
+        """Whether enough requests form pairs for the comparison to represent all of them."""
         return self.share >= ENOUGH
 
     def is_there(self, latency: str) -> bool | None:
-        """Whether the two differ in a latency; None without an interval or without enough pairs."""
+        """Whether the two strategies differ in a latency; None without an interval or enough pairs."""
         difference = self.differences.get(latency)
         return None if difference is None or not self.is_enough else difference.is_there
 
 
 def pair(strategy: str, lives: Lives, reference: str, others: Lives, *, replication: int) -> Pairs:
-    """Pair the requests of two runs of the same replication by their numbers."""
+    """Pair the requests of two strategies in the same replication by their ids."""
     _, here, there = np.intersect1d(
         lives.request_id, others.request_id, assume_unique=True, return_indices=True
     )
@@ -153,7 +153,7 @@ def _means(values_s: FloatArray, others_s: FloatArray) -> PairedMetric:
 
 
 def same_requests(pairs: Sequence[Pairs], confidence: float = CONFIDENCE) -> SameRequests | None:
-    """Put the replications of one strategy's pairs together; None without any."""
+    """Combine the pairs of one strategy over replications; None without any."""
     if not pairs:
         return None
     known = [each for each in pairs if each.metrics]

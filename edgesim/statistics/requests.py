@@ -1,4 +1,4 @@
-"""The requests of one run as arrays: when each came to what, and what is known of those that did not end."""
+"""Requests of one run as arrays of instants, outcomes and latencies, and deliveries of their tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Emits: TypeAlias = Iterable[tuple[IntArray, FloatArray]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """How requests ended: three counts that are never mixed."""
+    """Numbers of requests by outcome."""
 
     completed: int
     failed: int
@@ -30,12 +30,12 @@ class Outcomes:
 
     @property
     def offered(self) -> int:
-        """All requests."""
+        """Number of all requests."""
         return self.completed + self.failed + self.censored
 
     @property
     def cut_off_share(self) -> float:
-        """How many of all were still in flight when observation ended."""
+        """Share of requests that were still in flight at the end of observation."""
         return self.censored / self.offered if self.offered else 0.0
 
     def __add__(self, other: Outcomes) -> Outcomes:
@@ -51,9 +51,10 @@ _OUTCOMES = tuple(outcome.name for outcome in fields(Outcomes))
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The columns needed, sorted by request_id; what was never reached is NaN.
+    """Columns of the requests table, sorted by request_id; instants that were not reached are NaN.
 
-    `age_s` is how long each was observed: from its arrival to its end, or to the end of the run.
+    `age_s` is the time for which each request was observed: from its arrival to its end, or to the end of the
+    run.
     """
 
     request_id: IntArray
@@ -73,21 +74,21 @@ class Requests:
 
     @classmethod
     def of(cls, requests: pd.DataFrame, observed_until_s: float | None) -> Requests:
-        """Take them from the trace's table.
+        """Convert the trace's requests table.
 
         Raises
         ------
         TraceError
-            If it holds an outcome that there is not, or a completed request without an end.
+            If it contains an unknown outcome, or a completed request without an end.
         """
         ordered = requests.sort_values("request_id")
         arrived_at_s, ended_at_s = floats(ordered, "arrived_at_s"), floats(ordered, "ended_at_s")
         last_s = np.nan if observed_until_s is None else observed_until_s
-        outcome = ordered["outcome"].astype("category")  # compared a name at a time, not a request at a time
+        outcome = ordered["outcome"].astype("category")  # compared once per name, not per request
         unknown = set(outcome.cat.remove_unused_categories().cat.categories) - set(_OUTCOMES)
         if unknown or outcome.isna().any():
             raise TraceError(
-                f"requests: outcome holds {', '.join(sorted(map(str, unknown))) or 'null'}; expected "
+                f"requests: found outcome {', '.join(sorted(map(str, unknown))) or 'null'}; expected "
                 "completed, failed or censored: the trace was not written by edgesim, or is damaged"
             )
         completed, failed, censored = ((outcome == name).to_numpy(np.bool_) for name in _OUTCOMES)
@@ -122,50 +123,50 @@ class Requests:
 
     @property
     def ttft_s(self) -> FloatArray:
-        """Time to the first token."""
+        """Time to the first token [s]."""
         return self.first_token_at_s - self.arrived_at_s
 
     @property
     def e2e_s(self) -> FloatArray:
-        """Time to the last token, of completed requests, or to the failure."""
+        """Time to the last token of completed requests, or to the failure [s]."""
         return self.ended_at_s - self.arrived_at_s
 
     @property
     def tpot_s(self) -> FloatArray:
-        """Time per token after the first; undefined for an answer of one."""
+        """Time per token after the first [s]; undefined for an answer of one token."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return (self.ended_at_s - self.first_token_at_s) / (self.n_tokens - 1)
 
     def outcomes(self, chosen: BoolArray) -> Outcomes:
-        """Count how those chosen ended."""
+        """Count the outcomes of the chosen requests."""
         ways = (self.completed, self.failed, self.censored)
         counts = dict(zip(_OUTCOMES, (int((chosen & way).sum()) for way in ways), strict=True))
         return Outcomes(**counts)
 
     def per_token(self, values: FloatArray, chosen: BoolArray) -> float | None:
-        """Mean over the tokens of chosen requests of what the trace says of each; None if it lacks one."""
+        """Return the token-weighted mean of a value over chosen requests; None if any value is missing."""
         values, n_tokens = values[chosen], self.n_tokens[chosen]
         is_known = len(values) > 0 and bool(np.isfinite(values).all())
         return float((values * n_tokens).sum()) / float(n_tokens.sum()) if is_known else None
 
 
 def floats(table: pd.DataFrame, column: str) -> FloatArray:
-    """A column as floats, null as NaN."""
+    """Return a column as floats, with NaN for null."""
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What the spans say of tokens.
+    """Token deliveries of one run, from its spans.
 
     Attributes
     ----------
     n_within
-        Tokens delivered within the window, whichever request they belong to.
+        Number of tokens delivered within the window, for any request.
     gaps_s
         All gaps between two tokens of a counted request.
     latest_at_s
-        When each request's latest token was delivered; NaN without any.
+        Instant of each request's last delivery; NaN without any.
     """
 
     n_within: int
@@ -176,12 +177,17 @@ class Deliveries:
 def deliveries(
     emits: Emits | None, request_id: IntArray, counted: BoolArray, within: tuple[float, float]
 ) -> Deliveries | None:
-    """Count the tokens after the first and up to the second instant, and collect the gaps.
+    """Count the tokens delivered within an interval, and collect the gaps between tokens.
+
+    Parameters
+    ----------
+    within
+        The interval: after the first and up to the second instant.
 
     Raises
     ------
     TraceError
-        If tokens are out of order, or belong to a request that is not there.
+        If tokens are out of order, or belong to a request that the table lacks.
     """
     if emits is None:
         return None
@@ -199,7 +205,7 @@ def deliveries(
             )
         order = np.lexsort((at_s, slot))
         slot, at_s = slot[order], at_s[order]
-        opens = np.concatenate([[True], slot[1:] != slot[:-1]])  # first of its request in this block
+        opens = np.concatenate([[True], slot[1:] != slot[:-1]])  # first token of its request in this block
         before_s = np.concatenate([[np.nan], at_s[:-1]])
         before_s[opens] = latest_s[slot[opens]]
         closes = np.concatenate([opens[1:], [True]])
@@ -207,8 +213,8 @@ def deliveries(
         gaps = at_s - before_s
         if (gaps < 0).any():
             raise TraceError(
-                "spans: a token was delivered before an earlier one of its request; expected each one's in "
-                "order of time: read the parts in order"
+                "spans: the tokens of a request are out of order; expected increasing instants: read the "
+                "parts in order"
             )
         gaps_s.append(gaps[counted[slot] & ~np.isnan(gaps)])
     return Deliveries(n_within, np.concatenate(gaps_s) if gaps_s else np.empty(0), latest_s)

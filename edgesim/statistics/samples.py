@@ -1,4 +1,4 @@
-"""Latencies of one run's requests as samples: seen to their end, longer than an age, or infinite."""
+"""Samples of latencies of one run: known, censored at an age, or infinite."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["SAMPLES", "Sample", "e2e_sample", "tpot_sample", "ttft_sample"]
 
 
 class Sample(NamedTuple):
-    """Latencies of some requests.
+    """Sample of one latency over requests, partly censored.
 
     Attributes
     ----------
     values_s
-        Those seen to their end.
+        Known latencies.
     censored_s
-        Ages of requests whose latency is longer.
+        Lower bounds of the latencies of requests in flight at the end.
     n_never
-        How many failed: their latency is infinite.
+        Number of failed requests, whose latency is infinite.
     """
 
     values_s: FloatArray
@@ -33,30 +33,34 @@ class Sample(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many latencies there are."""
+        """Sample size, with censored and infinite latencies."""
         return int(self.values_s.size + self.censored_s.size + self.n_never)
 
 
 def e2e_sample(table: Requests, chosen: BoolArray) -> Sample:
-    """Times to the last token."""
+    """Return the sample of times to the last token (E2E)."""
     return _sample(
         table.e2e_s, chosen & table.completed, table.age_s, chosen & table.censored, chosen & table.failed
     )
 
 
 def ttft_sample(table: Requests, chosen: BoolArray) -> Sample:
-    """Times to the first token, of every request that had one, however it ended."""
+    """Return the sample of times to the first token (TTFT), known for every request that had one."""
     seen = chosen & ~np.isnan(table.first_token_at_s)
     waiting = chosen & ~seen
     return _sample(table.ttft_s, seen, table.age_s, waiting & table.censored, waiting & table.failed)
 
 
 def tpot_sample(table: Requests, chosen: BoolArray) -> Sample:
-    """Times per token of answers of more than one; of one cut off at least its age, over all gaps."""
+    """Return the sample of times per token after the first (TPOT), of answers of more than one token.
+
+    The lower bound of a request in flight is the time since its first token, divided by the number of all
+    its gaps.
+    """
     many = chosen & (table.n_asked > 1)
     since_s = np.nan_to_num(table.age_s - table.ttft_s)  # nothing is known before the first token
     at_least_s = since_s / np.maximum(table.n_asked - 1, 1)
-    # An answer may end early, as where an end-of-text token came; then of one token it has no TPOT.
+    # An answer may end early, such as at an end-of-text token; with a single token it has no TPOT.
     seen = many & table.completed & (table.n_tokens > 1)
     return _sample(table.tpot_s, seen, at_least_s, many & table.censored, many & table.failed)
 
@@ -66,7 +70,7 @@ Sampler: TypeAlias = Callable[[Requests, npt.NDArray[np.bool_]], Sample]
 SAMPLES: Mapping[str, Sampler] = MappingProxyType(
     {"e2e": e2e_sample, "ttft": ttft_sample, "tpot": tpot_sample}
 )
-"""By the latency's name."""
+"""Functions that return samples, by name of the latency."""
 
 
 def _sample(

@@ -1,4 +1,4 @@
-"""Whether a strategy keeps up, or the number of requests in flight keeps growing."""
+"""Detection of saturation: whether the number of requests in flight keeps growing."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["Growth", "keeps_growing"]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 N_STRETCHES = 6
-SETTLING = 0.25  # of the window: a run that starts empty fills up, whatever its load
+SETTLING = 0.25  # share of the window left out: a run that starts empty fills up at any load
 LEVEL = 0.99
-LEAST = 0.01  # of what arrives is left behind
+LEAST = 0.01  # least growth, as a share of the arrivals
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How many more requests were in flight at the end of each of equal stretches, and how many arrived."""
+    """Increments of the number of requests in flight over equal intervals, and the number of arrivals."""
 
     increments: tuple[int, ...]
     n_arrived: int
 
     @classmethod
     def of(cls, arrived_at_s: FloatArray, ended_at_s: FloatArray, window: Window) -> Growth | None:
-        """Count over stretches of the window, its first quarter left out; None if it has no length."""
+        """Count over six intervals of the window, without its first quarter; None if it has no length."""
         if not window.length_s:
             return None
         edges_s = np.linspace(window.from_s + SETTLING * window.length_s, window.until_s, N_STRETCHES + 1)
@@ -43,16 +43,17 @@ class Growth:
 
 
 def keeps_growing(growths: Sequence[Growth]) -> bool:
-    """Whether demand exceeds capacity, as far as the replications show.
+    """Test whether demand exceeds capacity in the given replications.
 
-    In a system that cannot keep up the number in flight is a random walk that drifts up, and its increments
-    over long stretches are nearly independent: their mean is tested against zero, one-sided, by Student's t
-    at the 1 % level over all stretches of all replications. In a system that keeps up the increments add up
-    to next to nothing and are negatively correlated, so that the test errs less often than it says. Growth
-    of less than 1 % of the arrivals is passed over: a stable queue that has not quite filled up looks like
-    that.
+    In an overloaded system the number of requests in flight is a random walk with upward drift, and its
+    increments over long intervals are nearly independent. Their mean is tested against zero, one-sided, by
+    Student's t at the 1 % level over all intervals of all replications. In a stable system the increments
+    add up to nearly zero and are negatively correlated, so the test has fewer false positives than its level.
+    Growth of less than 1 % of the arrivals is ignored, since a stable queue that has not quite reached its
+    stationary length shows it, too.
 
-    Not distinguished: load that is higher late in the window, as over a day, and load that is too much.
+    Not modelled: load that increases within the window, such as over a day, is not distinguished from
+    overload.
     """
     steps = np.array([step for growth in growths for step in growth.increments], dtype=np.float64)
     n_arrived = sum(growth.n_arrived for growth in growths)

@@ -1,4 +1,4 @@
-"""How wrong a strategy's analog sums were, from a trace alone: a median, and a mean where there is one."""
+"""Error of a strategy's analog sums, from a trace: median, and mean if that exists."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["SumError", "sum_errors"]
 
 @dataclass(frozen=True, slots=True)
 class SumError:
-    """The normalised error of one strategy's sums, over all its requests.
+    """Normalised error of one strategy's analog sums, over all its requests.
 
     Attributes
     ----------
     strategy
-        Its label.
+        Label of the strategy.
     estimate
-        The median over requests of what `error_variance` states for each, over replications.
+        Median over requests of `error_variance`, estimated over replications.
     mean
-        Their mean; None unless it is known to exist.
+        Mean over requests; None unless the mean is known to exist.
     why
-        Why there is no mean; empty where there is one.
+        Reason for a missing mean; empty if there is one.
     """
 
     strategy: str
@@ -39,14 +39,14 @@ class SumError:
     why: str
 
     def __str__(self) -> str:
-        """One line for a terminal."""
+        """One line of text for a terminal."""
         stated = self.estimate
         between = "" if stated.low is None else f" (95 % {stated.low:.3g} to {stated.high:.3g})"
         mean = f"mean {self.mean:.3g}" if self.mean is not None else f"no mean: {self.why}"
         return f"{self.strategy}: error of a sum, median over requests {stated.median:.3g}{between}; {mean}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a machine; an infinite number as its name, which JSON has not."""
+        """Return the error as JSON values; infinite numbers, which JSON lacks, as text."""
         stated = self.estimate
         numbers = {"median": stated.median, "low": stated.low, "high": stated.high, "mean": self.mean}
         return {
@@ -57,7 +57,7 @@ class SumError:
 
 
 def sum_errors(trace: Trace) -> list[SumError]:
-    """Return those of all strategies with analog sums, in the order of the scenario."""
+    """Return the errors of all strategies with analog sums, in the order of the scenario."""
     found = []
     for strategy in trace.strategies:
         tables = [trace.requests(strategy, r)["error_variance"] for r in trace.replications(strategy)]
@@ -71,13 +71,13 @@ def sum_errors(trace: Trace) -> list[SumError]:
 
 
 def _why_no_mean(run: Mapping[str, Any], strategy: str) -> str:
-    """Why the error of a strategy's sums has no mean over fading; empty where it has one."""
+    """Return why the error of a strategy's sums has no mean over fading; empty if it has one."""
     options, placement = run["options"].get(strategy, {}), run["placements"].get(strategy, [])
     members = {stage["device"] for stage in placement}
     band = next((b for b in run.get("bands", {}).values() if members <= set(b["terminals"])), None)
     scheme = options.get("all_reduce")
     if band is None or scheme not in ("aircomp", "uncoded_fdma"):
-        return "the trace does not say how sums were made"
+        return "the trace does not state how sums were computed"
     way = options["transceiver"] if scheme == "aircomp" else scheme
     antennas, n_streams = band["antennas"], band["streams"]
     exists = has_mean_error(
@@ -93,9 +93,9 @@ def _why_no_mean(run: Mapping[str, Any], strategy: str) -> str:
         return ""
     streams = f"{n_streams} stream{'s' * (n_streams > 1)}"
     return (
-        f"{way} pays one over the gain of the deepest fade, whose mean over Rayleigh and Rician fading is "
-        f"infinite at {streams} from {antennas['terminal']} to {antennas['station']} antennas, so that an "
-        "average grows with the number of requests"
+        f"with {way} the error is proportional to the inverse gain of the deepest fade, whose mean over "
+        f"Rayleigh and Rician fading is infinite for {streams} from {antennas['terminal']} to "
+        f"{antennas['station']} antennas, so that an average grows with the number of requests"
     )
 
 

@@ -1,4 +1,4 @@
-"""One strategy in one replication: from its trace to numbers. Definitions: see the package."""
+"""Summary of one strategy in one replication, from its trace; see the package for definitions."""
 
 from __future__ import annotations
 
@@ -34,50 +34,49 @@ MOMENTS = ("mean", "p50", "p95", "p99")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One strategy in one replication. None wherever a quantity is undefined, unknown or was not recorded.
+    """Metrics of one strategy in one replication; None if undefined, unknown or not recorded.
 
     Attributes
     ----------
     warmup_s, ended_at_s
-        Where counting begins, and where observation ends: the cool-down included, if there is one.
+        Start of counting, and end of observation, including the cool-down if there is one.
     window
-        Of the rates: :func:`~edgesim.statistics.window.steady_window`. None without requests.
+        Window for rates (:func:`~edgesim.statistics.window.steady_window`); None without requests.
     ttft_s, tpot_s, itl_s, e2e_s
-        Latencies of counted requests, failed ones as infinite, those in flight at the end as longer than
-        they had taken.
+        Latencies of counted requests; infinite for failed ones, censored for those in flight at the end.
     output_tokens_per_s, requests_per_s
         Tokens delivered and requests completed within the window, over its length.
     goodput_per_s
-        Those of the requests completed within the window that met every objective, over its length.
+        Requests completed within the window that met every objective, over its length.
     attainment
-        Their share of all counted ones: a failed request is a miss.
+        Share of all counted requests that met every objective; a failed request is a miss.
     attainment_at_least, attainment_at_most
-        The same if all that are undecided miss, and if all meet.
+        Attainment if all undecided requests miss their objectives, and if all meet them.
     active_j_per_token
         Energy of computing, sending and receiving over all tokens delivered in the run.
     total_j_per_token
         The same with the energy of idling.
     utilisation
-        By group of devices: busy time of compute over the length of the run, averaged over the group.
+        Busy time of compute stations over the length of the run, averaged by group of devices.
     origins
-        Where the compute times of the devices that computed come from.
+        Sources of the compute times of the devices that computed.
     perplexity
-        Exp of the mean negative log likelihood over all tokens of completed requests; None where that was not
+        Exp of the mean negative log likelihood over all tokens of completed requests; None if that was not
         measured for each.
     accuracy
-        Share of those tokens that were right.
+        Share of these tokens that were correct.
     n_stuck
-        How many of the censored would have been in flight for ever: nothing was left to happen.
+        Number of censored requests in a deadlock: no further event would have occurred.
     n_beyond
-        Completed requests that met more than the highest measured level of an impairment.
+        Number of completed requests with an impairment above its highest measured level.
     growth
-        Of the number in flight over the window; None where a fixed number of users bounds it.
+        Growth of the number in flight over the window; None if a fixed number of users bounds it.
     is_load_fixed
-        Whether the load does not depend on the strategy's speed (open arrivals).
+        Whether the load is independent of the strategy's speed (open arrivals).
     asker_j_per_token
-        Of the active energy, that of the devices at which requests arise: what their batteries pay.
+        Part of `active_j_per_token` drawn by the devices that issue requests.
     further
-        Metrics that are no attributes, such as those of installed packages, by name.
+        Metrics that are not attributes, such as those of installed packages, by name.
     """
 
     strategy: str
@@ -110,9 +109,9 @@ class Summary:
     further: Mapping[str, float | None] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float | None]:
-        """Return every number by name, in the order of :data:`edgesim.statistics.metric.METRICS`.
+        """Return all metrics by name, in the order of :data:`edgesim.statistics.metric.METRICS`.
 
-        ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ...; then those of installed packages.
+        These are ``ttft_mean_s``, ``ttft_p50_s``, ..., ``attainment``, ..., and those of installed packages.
         """
         return {
             name: self._own(name) if metric.of is None else self.further[name]
@@ -121,7 +120,7 @@ class Summary:
         }
 
     def _own(self, name: str) -> float | None:
-        """A number that is an attribute, or a moment of one."""
+        """Return a metric that is an attribute, or a mean or percentile of one."""
         latency, _, moment = name.removesuffix("_s").rpartition("_")
         if latency not in LATENCIES:
             return cast("float | None", getattr(self, name))
@@ -129,7 +128,7 @@ class Summary:
         return None if sample is None else getattr(sample, moment)
 
     def bounds(self) -> dict[str, float]:
-        """Return what the metrics that are unknown are at least: those of requests without a known end."""
+        """Return lower bounds of the metrics that are unknown because of requests without a known end."""
         found: dict[str, float] = {}
         for latency in LATENCIES:
             sample: Distribution | None = getattr(self, f"{latency}_s")
@@ -162,14 +161,14 @@ def summarise(
     requests, devices
         The trace's tables of these names.
     emits
-        Every token delivered, ``(request_id, ended_at_s)`` in blocks, each request's in order of time. Read
-        once; memory grows by 8 bytes per token only. None where the trace has no spans: ITL and tokens/s
-        are then unknown.
+        Deliveries of tokens as blocks ``(request_id, ended_at_s)``, in order of time for each request. Read
+        once, with 8 bytes of memory per token. None if the trace has no spans: ITL and tokens/s are then
+        unknown.
     warmup_s, horizon_s
-        Requests count that arrived from the one to just before the other; None: to the end. What is observed
-        of them may go on after the horizon.
+        Requests that arrive at `warmup_s` or later and before `horizon_s` (None: the end) count. They are
+        observed beyond the horizon.
     objectives
-        What counts as good service; None leaves goodput and attainment undefined.
+        Service objectives; without them, goodput and attainment are undefined.
     n_users
         The fixed number of users of a closed loop; None for open arrivals.
     """
@@ -240,7 +239,7 @@ def summarise(
 
 
 def _further(requests: pd.DataFrame, **seen: Any) -> dict[str, float | None]:
-    """Compute the metrics that are computed by themselves."""
+    """Compute the metrics that have a function of their own."""
     asked = [metric for metric in METRICS.values() if metric.of is not None]
     if not asked:
         return {}
@@ -251,7 +250,10 @@ def _further(requests: pd.DataFrame, **seen: Any) -> dict[str, float | None]:
 def _itl(
     table: Requests, chosen: BoolArray, delivered: Deliveries, ended_at_s: float | None
 ) -> Distribution | None:
-    """Of all gaps seen; of a request that was cut off, or failed, after a token the next gap is open."""
+    """Summarise the gaps between tokens; after a request's last token, the next gap is censored or infinite.
+
+    It is censored if the request is censored, and infinite if the request failed.
+    """
     opened = chosen & ~np.isnan(delivered.latest_at_s)
     open_s = np.full(table.age_s.size, np.nan) if ended_at_s is None else ended_at_s - delivered.latest_at_s
     return Distribution.of(

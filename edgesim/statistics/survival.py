@@ -1,11 +1,11 @@
-"""Latencies of which some were not seen to their end: Kaplan-Meier percentiles, and shares within a limit.
+"""Survival analysis of censored latencies: Kaplan-Meier percentiles, and shares within a limit.
 
-A request that was cut off (censored) counts with its age: it takes longer than that. A failed one is never
-answered: its latency is beyond any other. Kaplan and Meier (1958) estimate what share is still unanswered
-after each time; Aalen and Johansen (1978) do so where there are two ways to end.
+The latency of a request in flight at the end is censored: it exceeds the request's age. The latency of a
+failed request is infinite. Kaplan and Meier (1958) estimate the share still unanswered after each time; Aalen
+and Johansen (1978) generalise this to two ways of ending.
 
-Not modelled: censoring that depends on the latency to come. What arrives late in an overloaded run is both
-cut off sooner and slower; a saturated row says so (:mod:`edgesim.statistics.saturation`).
+Not modelled: censoring that depends on the latency. In an overloaded run, late arrivals are both slower and
+censored at a younger age; such runs are marked as saturated (:mod:`edgesim.statistics.saturation`).
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _NOTHING = np.empty(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """A sample of latencies in a few numbers; None where the sample does not say.
+    """Summary of a sample of latencies, partly censored or infinite.
 
     Attributes
     ----------
     n
-        Latencies in the sample, those of unknown length and the infinite ones included.
+        Sample size, with censored and infinite latencies.
     mean
-        None if any is unknown or infinite: a mean of the others would flatter.
+        None if any latency is censored or infinite: the mean of the others would be too low.
     p50, p95, p99
-        None if beyond the last that is known.
+        None if beyond the last known latency.
     mean_at_least
-        A bound of the mean from below: unknown ones count with the age that they reached, infinite ones
-        are left out. None where no time at all is known.
+        Lower bound of the mean, with ages for censored latencies and without infinite ones; None if all are
+        infinite.
     longest_s
-        Longest time known, an age included: percentiles that are None lie beyond it.
+        Longest known latency or age; percentiles that are None are longer.
     variance_s2
-        Of the known ones; None of fewer than two.
+        Variance of the known latencies; None if there are fewer than two.
     n_censored, n_never
-        How many are known to be longer than an age only, and how many are infinite.
+        Number of censored latencies, and of infinite ones.
     """
 
     n: int
@@ -62,7 +62,7 @@ class Distribution:
     def of(
         cls, values_s: FloatArray, censored_s: FloatArray = _NOTHING, n_never: int = 0
     ) -> Distribution | None:
-        """Summarise a sample; None if it is empty, for an empty sample has no mean."""
+        """Summarise a sample; None if it is empty."""
         n = values_s.size + censored_s.size + n_never
         if n == 0:
             return None
@@ -87,22 +87,22 @@ class Distribution:
 def percentiles(
     values_s: FloatArray, censored_s: FloatArray, n_never: int, levels: Sequence[float]
 ) -> list[float | None]:
-    """Return Kaplan and Meier's percentiles, interpolated; None for those beyond the last value.
+    """Return Kaplan-Meier percentiles, linearly interpolated; None for those beyond the last known value.
 
-    With ``F(k)`` Kaplan and Meier's share answered by the k-th value, the k-th value is the percentile of
-    level ``(n F(k) - 1) / (n - 1)``, and between two values levels are interpolated linearly. Where nothing
-    is censored ``F(k) = k / n``, and this is numpy's ``linear`` (Hyndman and Fan's type 7).
+    With ``F(k)`` the Kaplan-Meier estimate of the share answered by the k-th value, the k-th value is the
+    percentile of level ``(n F(k) - 1) / (n - 1)``; between two values, levels are interpolated linearly.
+    Without censoring, ``F(k) = k / n``, and this is numpy's ``linear`` (Hyndman and Fan's type 7).
 
     Parameters
     ----------
     values_s
-        Latencies seen to their end, in any order.
+        Known latencies, in any order.
     censored_s
-        Ages of those that were not.
+        Ages of censored requests.
     n_never
-        How many never end: as if censored after all others.
+        Number of infinite latencies, treated as censored after all others.
     levels
-        Between 0 and 1.
+        Levels between 0 and 1.
     """
     if not values_s.size:
         return [None] * len(levels)
@@ -122,15 +122,15 @@ def percentiles(
 def answered_share(
     values_s: FloatArray, censored_s: FloatArray, n_never: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return Kaplan and Meier's share answered by each time that occurs, in order: the distribution's curve.
+    """Return the Kaplan-Meier estimate of the cumulative distribution function of a latency.
 
-    Where nothing is censored it is the empirical distribution function. Infinite latencies keep it below 1.
+    Without censoring, this is the empirical distribution function. Infinite latencies keep it below 1.
 
     Returns
     -------
     times_s, shares
-        [n_times] each, of the values alone; the curve steps up at each, and is known up to the longest time
-        of all, ages included.
+        [n_times] each: the known latencies in order, and the share answered by each. The curve steps up at
+        each time, and is known up to the longest latency or age.
     """
     n = values_s.size + censored_s.size + n_never
     times_s = np.concatenate([values_s, censored_s])
@@ -143,25 +143,25 @@ def answered_share(
 def met_share(
     met_after_s: FloatArray, missed_after_s: FloatArray, undecided_s: FloatArray
 ) -> tuple[float | None, tuple[float, float]]:
-    """Return the share of requests that met their objectives, and what it is for certain between.
+    """Estimate the share of requests that met their objectives, with certain bounds.
 
-    Aalen and Johansen's cumulative incidence of meeting them, where requests of which the end is unknown
-    count up to the age that they reached. With one limit on one latency it is Kaplan and Meier's share at
-    the limit; where all are decided it is the plain share.
+    The estimate is the Aalen-Johansen cumulative incidence of meeting them, with undecided requests censored
+    at their age. With one limit on one latency it is the Kaplan-Meier share at the limit; if all requests are
+    decided, it is the plain share.
 
     Parameters
     ----------
     met_after_s, missed_after_s
-        The age at which each decided request had met, or missed, its objectives for good.
+        Age at which each decided request had definitely met, or missed, its objectives.
     undecided_s
-        The age that each other request has reached.
+        Age of each undecided request.
 
     Returns
     -------
     float or None
-        The share; None if the oldest are undecided, so that the estimate does not add up to one.
+        The share; None if the oldest requests are undecided, so that the incidences do not add up to one.
     (float, float)
-        The share if all undecided ones miss, and if all meet.
+        The share if all undecided requests miss, and if all meet.
     """
     n = met_after_s.size + missed_after_s.size + undecided_s.size
     if n == 0:
@@ -182,14 +182,14 @@ def met_share(
 
 
 def _survival(ends: npt.NDArray[np.bool_], n: int) -> FloatArray:
-    """Share unanswered after each of the times in order, of `n` at risk at first: Kaplan-Meier's product."""
+    """Return the Kaplan-Meier survival after each time in order, with `n` requests at risk at first."""
     at_risk = n - np.arange(ends.size, dtype=np.float64)
     left: FloatArray = np.cumprod(np.where(ends, (at_risk - 1) / at_risk, 1.0), dtype=np.float64)
     return left
 
 
 def _linear(values_s: FloatArray, n_never: int, levels: Sequence[float]) -> list[float | None]:
-    """Percentiles between order statistics, the last `n_never` of which are infinite."""
+    """Return percentiles interpolated between order statistics, the last `n_never` of which are infinite."""
     if n_never == 0:
         return [float(value) for value in np.percentile(values_s, [100 * level for level in levels])]
     positions = [(values_s.size + n_never - 1) * level for level in levels]

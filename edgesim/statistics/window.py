@@ -1,4 +1,4 @@
-"""Which requests count, and over which stretch of time rates are taken."""
+"""Counted requests, and the time window over which rates are taken."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Window", "counted", "steady_window"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-_AT_ONCE = 0.1  # of the time in which requests are served is so short that they come as one batch
-_MOST = 0.9  # of the requests: a straggler makes no batch
+_AT_ONCE = 0.1  # requests form a batch if they arrive within this share of the time in which they are served
+_MOST = 0.9  # share of requests that defines that time, so that a straggler does not
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time, its end included: what happens at its start belongs to what was before.
+    """A time window that includes its end but not its start.
 
-    `is_batch` where requests come (nearly) all at once, and it lasts until the last of them has ended.
+    `is_batch` is true if requests arrive (nearly) all at once; the window then ends with the last of them.
     """
 
     from_s: float
@@ -29,16 +29,16 @@ class Window:
 
     @property
     def length_s(self) -> float:
-        """Its length; 0 where it ends before it begins."""
+        """Length of the window [s]; 0 if its end is before its start."""
         return max(self.until_s - self.from_s, 0.0)
 
     def n_within(self, at_s: FloatArray) -> int:
-        """How many instants lie in it; NaN does not."""
+        """Return the number of instants in the window, ignoring NaN."""
         return int(((at_s > self.from_s) & (at_s <= self.until_s)).sum())
 
 
 def counted(arrived_at_s: FloatArray, warmup_s: float, horizon_s: float | None) -> npt.NDArray[np.bool_]:
-    """Which requests count: those that arrived from the end of the warm-up to just before the horizon."""
+    """Return which requests count: they arrive at the end of the warm-up or later, before the horizon."""
     late = np.inf if horizon_s is None else horizon_s
     return (arrived_at_s >= warmup_s) & (arrived_at_s < late)
 
@@ -52,23 +52,22 @@ def steady_window(
     horizon_s: float | None,
     n_users: int | None,
 ) -> Window | None:
-    """Return the stretch in which load is offered as the scenario says; None without requests.
+    """Return the window in which the load is as the scenario defines it; None without requests.
 
-    With a horizon it ends there. Without one a run ends by its number of requests, and at its end less and
-    less is asked (the run-out), which is no property of the system: with open arrivals the stretch ends at
-    the last arrival, with a fixed number of users when the first of them has had the last answer, for from
-    then on there are fewer users than the scenario says.
+    With a horizon, the window ends there. Without one, a run ends after a number of requests, and the load
+    decreases towards the end (run-out), which is not a property of the system. With open arrivals, the window
+    then ends at the last arrival. With a fixed number of users, it ends when the first user has received its
+    last answer, since from then on there are fewer users.
 
-    Open requests that come (nearly) all at once are a batch, whose rate is that over its makespan (MLPerf's
-    offline scenario): those of which the last arrives within a tenth of the time in which nine in ten end.
-    Up to the last arrival next to nothing has been served then, and what happens in that stretch says how it
-    begins, and neither what is asked of the system nor what it can do.
+    Open requests that arrive (nearly) all at once are a batch: the last arrives within a tenth of the time in
+    which 90 % end. Rates of a batch are taken over its makespan (MLPerf's offline scenario), since until the
+    last arrival next to nothing has been served, and rates would describe neither load nor capacity.
 
     Parameters
     ----------
     n_users
-        The fixed number of users of a closed loop, whose k-th request has the number ``k n_users + user``;
-        None for open arrivals.
+        Number of users of a closed loop, whose k-th request has the id ``k n_users + user``; None for open
+        arrivals.
     """
     if horizon_s is not None:
         return Window(warmup_s, horizon_s)
@@ -83,6 +82,6 @@ def steady_window(
     user, left_at_s = request_id % n_users, np.full(n_users, -np.inf)
     np.maximum.at(left_at_s, user, np.where(np.isnan(ended_at_s), np.inf, ended_at_s))
     left_at_s = left_at_s[left_at_s > -np.inf]
-    # A user who still waits when all else is over leaves with the last arrival.
+    # A user that is still waiting leaves at the last instant of the run.
     last_s = float(np.nanmax(np.concatenate([arrived_at_s, ended_at_s])))
     return Window(warmup_s, min(float(left_at_s.min()), last_s))

@@ -1,1 +1,1 @@
-"""The trace: its schema, the one buffer it is written through, the reader, and the laws it obeys."""
+"""The trace of a run: schema, buffers, writer, reader, and the laws that every trace must obey."""

@@ -1,8 +1,8 @@
-"""Where the running cluster writes its spans: a flat buffer of numbers, made into tables in bulk.
+"""Buffer in which a running cluster records spans, and which converts them to tables in bulk.
 
-Recording a span must cost less than simulating it. So a span is eight numbers packed to 60 bytes of a
-growing byte string; its strings are a code (looked up once per device or link), its energy is computed
-when the buffer is emptied, for a hundred thousand spans at a time.
+Recording a span must cost less than simulating it. A span is therefore nine numbers packed into 60 bytes of
+a growing byte array. Its strings are replaced by an integer code (one per kind and place). Its energy is
+computed when the buffer is flushed, for 100,000 spans at a time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from edgesim.trace.schema import LinkKind, SpanKind, arrow_schema
 __all__ = ["NO_REQUEST", "TRANSPORT", "Parts", "SpanBuffer", "Spot", "pack_span"]
 
 NO_REQUEST = -1
-"""In the place of a request: control traffic, whose hops are spans of their own kind."""
+"""Request id of control traffic, whose hops become spans of kind ``control``."""
 
 TRANSPORT = -2
-"""In the place of a request: what a transport sends by itself, as acknowledgements."""
+"""Request id of messages that a transport itself sends, such as acknowledgements."""
 
-_PART_ROWS = 100_000  # 6 MB: what the allocator hands out again instead of asking the system for more
+_PART_ROWS = 100_000  # 6 MB, which the allocator reuses instead of requesting memory from the system
 
 _ROW = np.dtype(
     [
@@ -46,10 +46,10 @@ _ROW = np.dtype(
 pack_span = struct.Struct("<qiiiddddd").pack
 """Packs ``(request_id, token, code, n_tokens, size_bytes, asked_at_s, started_at_s, ended_at_s, share)``.
 
-The share is that of the place's power: below 1 where several spans go on there at once.
+The share is the fraction of the place's power: below 1 if several spans overlap there.
 """
 
-# What few spans carry besides; the row it belongs to comes first.
+# Values that only few spans have; `row` is the index of the span.
 _DETAIL = np.dtype(
     [
         ("row", "<i8"),
@@ -67,7 +67,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class Parts(NamedTuple):
-    """Stretches of a group's pass in which a member does not compute [s]; see the columns of these names."""
+    """Times in a group's pass in which a member does not compute [s]; see the columns of the same names."""
 
     straggler_s: float = 0.0
     air_s: float = 0.0
@@ -80,16 +80,16 @@ _NO_PARTS = Parts()
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """What all spans of one kind at one place share.
+    """Properties shared by all spans of one kind at one place.
 
     Attributes
     ----------
     power_w
-        Power drawn above idle while the span lasts, all devices involved together.
+        Power drawn above idle during the span, summed over all devices involved.
     tail_s
-        Time at the end of the span during which nothing is drawn: a link's latency.
+        Time at the end of the span during which no power is drawn: a link's latency.
     link_kind
-        Over what a hop or a sum goes.
+        Kind of link that carries a hop or a sum.
     """
 
     kind: SpanKind
@@ -102,19 +102,19 @@ class Spot:
 
 
 class SpanBuffer:
-    """Collects spans, and hands them on as tables of :data:`~edgesim.trace.schema.TABLES`.
+    """Collects spans and writes them as tables in the schema of :data:`~edgesim.trace.schema.TABLES`.
 
-    ``add(pack_span(...))`` records a span; its code comes from :meth:`code_of`; :data:`NO_REQUEST` stands for
-    control traffic, :data:`TRANSPORT` for what is neither a request's nor a strategy's, -1 for no token. The
-    instants may lie beyond the end of the run: what has not happened by then becomes null, and its energy is
-    charged only up to the end. What would only be asked for after it is left out.
+    ``add(pack_span(...))`` records a span, with the code from :meth:`code_of`. Instead of a request id,
+    :data:`NO_REQUEST` stands for control traffic and :data:`TRANSPORT` for transport acknowledgements; token
+    -1 means none. Instants may lie after the end of the run: they become null, and energy is charged only up
+    to the end. Spans requested after the end are dropped.
 
     Parameters
     ----------
     write
-        Takes each finished table.
+        Called with each finished table.
     horizon_s
-        End of the run, if it is known.
+        End of the run, if known in advance.
     """
 
     def __init__(self, write: Callable[[pa.Table], None], horizon_s: float | None) -> None:
@@ -129,7 +129,7 @@ class SpanBuffer:
         self.add: Callable[[bytes], None] = self._rows.extend
 
     def code_of(self, spot: Spot) -> int:
-        """The number by which spans name a spot."""
+        """Return the integer code of a spot, for use in spans."""
         if spot not in self._codes:
             self._codes[spot] = len(self._spots)
             self._spots.append(spot)
@@ -143,24 +143,24 @@ class SpanBuffer:
         attempts: int = 1,
         parts: Parts = _NO_PARTS,
     ) -> None:
-        """Record a span that carries more than its times."""
+        """Record a span with an error variance, a number of attempts, or parts of a group's pass."""
         variance = math.nan if error_variance is None else error_variance
         self._details += _pack_detail(len(self._rows) // _ROW.itemsize, attempts, variance, *parts)
         self.add(row)
 
     @property
     def is_full(self) -> bool:
-        """Whether a part's worth of spans has been collected."""
+        """Whether enough spans for one part (100,000) have been collected since the last flush."""
         return len(self._rows) >= self._full_at
 
     def energy_j(self, request_ids: npt.NDArray[np.int64]) -> FloatArray:
-        """Energy of all spans handed on so far for these requests."""
+        """Return each request's energy over all spans written or charged so far [J]."""
         if len(request_ids):
             self._make_room(int(request_ids.max()))
         return self._energy_j[request_ids]
 
     def charge(self) -> None:
-        """Charge what has been collected to its requests, and forget it: no tables are kept."""
+        """Charge the energy of the collected spans to their requests, and discard the spans unwritten."""
         rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
         self._rows.clear()
         self._details.clear()
@@ -169,36 +169,35 @@ class SpanBuffer:
             self._charge(rows["request_id"], self._drawn_j(rows))
 
     def end_at(self, at_s: float) -> None:
-        """Hear when the run has ended."""
+        """Set the end of the run, which then cuts spans."""
         self._horizon_s = min(self._horizon_s, at_s)
 
     def flush(self, now_s: float) -> set[int]:
-        """Hand on what has been collected; the requests of which something is held back.
+        """Write the collected spans; return the ids of requests with spans that are kept for later.
 
-        As long as the end of the run is not known, a span that reaches into the future is held back: the
-        end may cut it.
+        While the end of the run is unknown, a span that ends after `now_s` is kept: the end may cut it.
         """
-        # [n_spans]; copies, so that the buffers may shrink
+        # [n_spans]; copies, since an exported buffer could not be resized
         rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
         details = np.frombuffer(bytes(self._details), dtype=_DETAIL)
         self._rows.clear()
         self._details.clear()
-        held_ids: set[int] = set()
+        kept_ids: set[int] = set()
         if math.isinf(self._horizon_s):
-            held = rows["ended_at_s"] > now_s
-            held_ids = set(rows["request_id"][held].tolist())
-        if held_ids:
-            self._rows += rows[held].tobytes()
-            self._details += _renumbered(details, held).tobytes()
-            details, rows = _renumbered(details, ~held), rows[~held]
-        # What is held back does not count: however much it is, it is looked at again once in a part's worth.
+            is_kept = rows["ended_at_s"] > now_s
+            kept_ids = set(rows["request_id"][is_kept].tolist())
+        if kept_ids:
+            self._rows += rows[is_kept].tobytes()
+            self._details += _renumbered(details, is_kept).tobytes()
+            details, rows = _renumbered(details, ~is_kept), rows[~is_kept]
+        # Kept spans do not count towards the next part, so they are examined once per part only.
         self._full_at = len(self._rows) + _PART_ROWS * _ROW.itemsize
         is_asked = rows["asked_at_s"] <= self._horizon_s
         if not is_asked.all():
             details, rows = _renumbered(details, is_asked), rows[is_asked]
         if len(rows):
             self._write(self._table(rows, details))
-        return held_ids
+        return kept_ids
 
     def _table(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> pa.Table:
         request_id, code = rows["request_id"].copy(), rows["code"].copy()
@@ -230,7 +229,7 @@ class SpanBuffer:
         return pa.table(columns, schema=arrow_schema("spans"))
 
     def _drawn_j(self, rows: npt.NDArray[np.void]) -> FloatArray:
-        """Energy of every span, up to the end of the run as far as that is known."""
+        """Return the energy of each span [J], up to the end of the run if known."""
         power_w = np.array([spot.power_w for spot in self._spots])[rows["code"]]
         tail_s = np.array([spot.tail_s for spot in self._spots])[rows["code"]]
         until_s = np.minimum(rows["ended_at_s"] - tail_s, self._horizon_s)
@@ -238,7 +237,7 @@ class SpanBuffer:
         return drawn_j
 
     def _kinds(self, request_id: npt.NDArray[np.int64], code: npt.NDArray[np.int32]) -> pa.Array:
-        """The kind of every span: a hop's is control where no request is behind it."""
+        """Return the kind of each span; a hop without a request is ``control``."""
         kinds = [spot.kind.value for spot in self._spots]
         is_hop = np.array([spot.kind is SpanKind.SEND for spot in self._spots])
         is_control = is_hop[code] & (request_id == NO_REQUEST)
@@ -247,7 +246,7 @@ class SpanBuffer:
         return _names(np.where(is_control, len(kinds), code), [*kinds, SpanKind.CONTROL.value])
 
     def _parts(self, rows: npt.NDArray[np.void], details: npt.NDArray[np.void]) -> dict[str, pa.Array]:
-        """The parts of every span; unknown of a group's pass that the end of the run has cut."""
+        """Return the parts of each span, by column; null for a group's pass that the end of the run cuts."""
         none = pa.array(np.zeros(len(rows)))
         is_compute = np.array([spot.kind is SpanKind.COMPUTE for spot in self._spots])
         passes = details[is_compute[rows["code"][details["row"]]]]
@@ -278,19 +277,19 @@ class SpanBuffer:
 
 
 def _renumbered(details: npt.NDArray[np.void], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.void]:
-    """Details of the rows that are kept, by these rows' new numbers."""
+    """Select the details of the kept rows, and renumber their rows accordingly."""
     found: npt.NDArray[np.void] = details[kept[details["row"]]].copy()
     found["row"] = (np.cumsum(kept) - 1)[found["row"]]
     return found
 
 
 def _masked(values: npt.NDArray[Any], is_null: npt.NDArray[np.bool_]) -> pa.Array:
-    """Values of which some are null; without a mask where none is, which most parts can do without."""
+    """Return an array with nulls where `is_null`; without a mask if there are none, the usual case."""
     return pa.array(values, mask=is_null) if is_null.any() else pa.array(values)
 
 
 def _names(code: npt.NDArray[np.int32], names: Sequence[str | None]) -> pa.Array:
-    """Dictionary-encoded strings, by the spot's code."""
+    """Return each span's name as dictionary-encoded strings, given its code and the names by code."""
     distinct = [name for name in dict.fromkeys(names) if name is not None]
     position = {name: i for i, name in enumerate(distinct)}
     index = np.array([-1 if name is None else position[name] for name in names], dtype=np.int32)[code]

@@ -1,4 +1,4 @@
-"""Where a run writes what it counts over time: packed numbers, made into tables in bulk."""
+"""Buffer in which a run records counters over time, and which converts them to tables in bulk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _pack = struct.Struct("<idd").pack
 
 
 class Counter(NamedTuple):
-    """What is counted, and of what: a device, or a radio link's direction from it to a peer."""
+    """A counter: its name, and its device or radio link direction (from the device to the peer)."""
 
     name: CounterName
     device: str
@@ -28,12 +28,12 @@ class Counter(NamedTuple):
 
 
 class CounterBuffer:
-    """Collects values, and hands them on as parts of the table ``counters``.
+    """Collects values of counters and writes them as parts of the table ``counters``.
 
     Parameters
     ----------
     write
-        Takes each part.
+        Called with each part.
     """
 
     def __init__(self, write: Callable[[pa.Table], None]) -> None:
@@ -42,18 +42,18 @@ class CounterBuffer:
         self._counters: list[Counter] = []
 
     def code_of(self, counter: Counter) -> int:
-        """The number by which values name a counter; each is asked for once."""
+        """Register a counter, and return its integer code for :meth:`add`; call once per counter."""
         self._counters.append(counter)
         return len(self._counters) - 1
 
     def add(self, code: int, at_s: float, value: float) -> None:
-        """Record a value; what is not a finite number becomes null. Instants never go back."""
+        """Record a value; if not finite, it becomes null. Instants must not decrease."""
         self._rows += _pack(code, at_s, value)
         if len(self._rows) >= _PART_ROWS * _ROW.itemsize:
             self.flush()
 
     def flush(self) -> None:
-        """Hand on what has been collected."""
+        """Write the collected values as one part."""
         rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
         self._rows.clear()
         if not len(rows):
@@ -70,7 +70,7 @@ class CounterBuffer:
 
 
 def _names(names: Sequence[str | None], code: npt.NDArray[np.int32]) -> pa.Array:
-    """Dictionary-encoded strings, by the counter's code."""
+    """Return each row's name as dictionary-encoded strings, given its code and the names by code."""
     distinct = [name for name in dict.fromkeys(names) if name is not None]
     place = {name: index for index, name in enumerate(distinct)}
     index = np.array([-1 if name is None else place[name] for name in names], dtype=np.int32)[code]

@@ -1,4 +1,4 @@
-"""Reading a trace folder, anyone's: as pandas tables, a strategy and a replication at a time."""
+"""Reader of trace folders: tables as pandas DataFrames, for one strategy and replication at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgesim.trace.writer import RUN_FILE
 
 __all__ = ["Trace"]
 
-_MOST_SPANS_CHECKED = 2_000_000  # which takes seven seconds
+_MOST_SPANS_CHECKED = 2_000_000  # takes 7 s
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Trace:
     Parameters
     ----------
     path
-        The folder that holds ``run.json``.
+        The folder that contains ``run.json``.
     is_own
-        Whether this very process has written it, so that nothing in it needs to be doubted.
+        Whether this process has written the trace, which :meth:`sound` then does not check again.
 
     Raises
     ------
     TraceError
-        If the folder holds no trace, or one of another schema version.
+        If the folder contains no trace, or one of another schema version.
     """
 
     path: Path
@@ -56,41 +56,41 @@ class Trace:
 
     @cached_property
     def run(self) -> Mapping[str, object]:
-        """What ``run.json`` says: scenario, seed, profile, machine, versions, status."""
+        """Contents of ``run.json``: scenario, seed, profile, machine, versions, status."""
         return read_record(self.path / RUN_FILE)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run that wrote it came to its end."""
+        """Whether the run that wrote the trace finished."""
         return self.run.get("status") == "complete"
 
     @property
     def incomplete(self) -> str | None:
-        """What is missing of a run that did not come to its end, in words; None if nothing is."""
+        """Description of what an unfinished run lacks; None if the trace is complete."""
         if self.is_complete:
             return None
         run = cast("dict[str, Any]", self.run)
         n_whole = sum(len(self.replications(strategy)) for strategy in self.strategies)
         n_asked = len(run["strategies"]) * run["replications"]
-        return f"incomplete ({run.get('status', 'no status')}): {n_whole} of {n_asked} runs are whole"
+        return f"incomplete ({run.get('status', 'no status')}): {n_whole} of {n_asked} runs are complete"
 
     def complete(self) -> Self:
-        """The same trace.
+        """Return the trace itself if it is complete.
 
         Raises
         ------
         TraceError
-            If the run that wrote it did not come to its end.
+            If the run that wrote it did not finish.
         """
         if self.incomplete is not None:
-            raise TraceError(f"{self.path}: {self.incomplete}; go on with that run ('resume') first")
+            raise TraceError(f"{self.path}: {self.incomplete}; finish that run first ('resume')")
         return self
 
     def sound(self) -> Self:
-        """The same trace, held to every law; one that did not come to its end may be so.
+        """Return the trace itself if it obeys all laws; it may be incomplete.
 
-        Beyond two million spans only its requests and devices are looked at (:meth:`check` looks at all), and
-        one that this process has written is not looked at again.
+        If the trace has over two million spans, only requests and devices are checked (:meth:`check` always
+        checks all). A trace that this process has written is not checked.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Trace:
         if not self.is_own and self._violations:
             more = f", and {len(self._violations) - 1} more" if len(self._violations) > 1 else ""
             raise TraceError(
-                f"{self.path}: not what a run writes: {self._violations[0]}{more} (Trace.check tells all); "
+                f"{self.path}: not a valid trace: {self._violations[0]}{more} (Trace.check lists all); "
                 "run the scenario again"
             )
         return self
@@ -110,24 +110,24 @@ class Trace:
         return violations(self, may_be_incomplete=True, with_spans=self._n_spans() <= _MOST_SPANS_CHECKED)
 
     def _n_spans(self) -> int:
-        """How many spans there are, by what the files say of themselves."""
+        """Return the number of spans, from the metadata of the files."""
         return sum(
             self._opened(part).metadata.num_rows for part in self.path.glob("spans/*/*/part-*.parquet")
         )
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
-        """Labels of the strategies, in the scenario's order, that have anything on disk."""
+        """Labels of the strategies that have files in the folder, in the scenario's order."""
         found = {p.name.removeprefix("strategy=") for p in self.path.glob("*/strategy=*")}
         order = cast("list[str]", self.run.get("strategies", []))
         return tuple([s for s in order if s in found] + sorted(found.difference(order)))
 
     def replications(self, strategy: str) -> tuple[int, ...]:
-        """Replications of one strategy that are whole: their devices table, written last, is there."""
+        """Return the complete replications of a strategy: those with a devices table (written last)."""
         return self.replications_with("devices", strategy)
 
     def replications_with(self, table: str, strategy: str) -> tuple[int, ...]:
-        """Replications of one strategy of which a table is there."""
+        """Return the replications of a strategy for which a table exists."""
         home = self.path / table / f"strategy={strategy}"
         found = (
             p.parent.name.removeprefix("replication=") for p in home.glob("replication=*/part-*.parquet")
@@ -135,48 +135,48 @@ class Trace:
         return tuple(sorted({int(number) for number in found if number.isdecimal()}))
 
     def requests(self, strategy: str, replication: int) -> pd.DataFrame:
-        """All requests of one run."""
+        """Return all requests of one run."""
         return _frame(self._table("requests", strategy, replication))
 
     def devices(self, strategy: str, replication: int) -> pd.DataFrame:
-        """All devices of one run."""
+        """Return all devices of one run."""
         return _frame(self._table("devices", strategy, replication))
 
     def spans(self, strategy: str, replication: int) -> pd.DataFrame:
-        """All spans of one run; :meth:`span_parts` takes less memory on large ones."""
+        """Return all spans of one run; for large runs, :meth:`span_parts` needs less memory."""
         return _frame(self._table("spans", strategy, replication))
 
     def counters(self, strategy: str, replication: int) -> pd.DataFrame:
-        """What was counted over time in one run; no rows where the run was not asked to."""
+        """Return the counters of one run over time; without rows if the run did not record counters."""
         return _frame(self._table("counters", strategy, replication))
 
     def span_parts(
         self, strategy: str, replication: int, columns: list[str] | None = None
     ) -> Iterator[pd.DataFrame]:
-        """Spans of one run, a part at a time, in the order in which they were booked."""
+        """Yield the spans of one run, one part at a time, in the order in which they were booked."""
         for part in self._parts("spans", strategy, replication):
             yield _frame(self._as_promised(part, columns))
 
     def emits(
         self, strategy: str, replication: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
-        """Deliveries of tokens, a part at a time: request ids and instants, those after the end left out."""
+        """Yield request ids and instants of token deliveries up to the end of the run, one part at a time."""
         for spans in self.span_parts(strategy, replication, ["request_id", "kind", "ended_at_s"]):
-            told = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
-            yield told["request_id"].to_numpy(np.int64), told["ended_at_s"].to_numpy(np.float64)
+            emits = spans[(spans["kind"] == "emit") & spans["ended_at_s"].notna()]
+            yield emits["request_id"].to_numpy(np.int64), emits["ended_at_s"].to_numpy(np.float64)
 
     def has_spans(self, strategy: str, replication: int) -> bool:
-        """Whether spans of this run are there: a run may have been told to keep none."""
+        """Whether the trace contains spans of this run; a run can be made without keeping spans."""
         return bool(self._parts("spans", strategy, replication))
 
     def check(self) -> list[str]:
-        """Check every law that a trace must obey; the violations as sentences, none if it is sound."""
+        """Check the trace against every law, and return the violations as sentences (empty if valid)."""
         return violations(self)
 
     def parts(
         self, table: str, strategy: str, replication: int, columns: list[str] | None = None
     ) -> Iterator[pa.Table]:
-        """A table of one run as it is on disk, a part at a time; all its columns, or these."""
+        """Yield a table of one run as stored, one Arrow table per part, with all columns or those given."""
         for part in self._parts(table, strategy, replication):
             yield self._read(part, columns)
 
@@ -191,14 +191,14 @@ class Trace:
         return pa.concat_tables(parts).unify_dictionaries()
 
     def _as_promised(self, part: Path, columns: list[str] | None = None) -> pa.Table:
-        """A part whose columns hold what their names promise: numbers, names, or yes and no."""
+        """Read a part; refuse columns whose values are of another kind than the schema's."""
         table = self._read(part, columns)
         expected = {c.name: c.type for c in ALL_TABLES[part.parts[-4]]}
         for one in table.schema:
             kind = expected.get(one.name, one.type)
             if _sort(one.type) != _sort(kind):
                 raise TraceError(
-                    f"{part}: column {one.name} holds {one.type}, expected {kind}; the trace was not "
+                    f"{part}: column {one.name} contains {one.type}, expected {kind}; the trace was not "
                     "written by edgesim, or is damaged"
                 )
         return table
@@ -218,12 +218,14 @@ class Trace:
         wanted = [c.name for c in ALL_TABLES[part.parts[-4]]] if columns is None else columns
         lacking = set(wanted).difference(table.column_names)
         if lacking:
-            raise TraceError(f"{part}: lacks the column(s) {', '.join(sorted(lacking))}")
+            raise TraceError(
+                f"{part}: missing column(s) {', '.join(sorted(lacking))}; run the scenario again"
+            )
         return table
 
 
 def _sort(kind: pa.DataType) -> str:
-    """What a column holds, whatever its width and encoding."""
+    """Return the kind of a column's values, regardless of their width and encoding."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):

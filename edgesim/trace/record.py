@@ -1,4 +1,4 @@
-"""``run.json`` as a stranger may have written it: of the right shape, or refused in one sentence."""
+"""Reader and validator of ``run.json``, which may come from an untrusted source."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from edgesim.errors import TraceError
 
 __all__ = ["RunRecord", "read_record"]
 
-_MOST_BYTES = 256 * 2**20  # room for a million links, of which each takes 100 to 200 bytes
+_MOST_BYTES = 256 * 2**20  # enough for a million links of 100 to 200 bytes each
 
 
 class RunRecord(dict[str, Any]):
-    """What ``run.json`` says; a key that is missing is the file's fault.
+    """Contents of ``run.json``, as a dictionary that reports missing keys as an error of the file.
 
     Raises
     ------
     TraceError
-        Where a key is asked for that the file has not.
+        On access to a key that the file lacks.
     """
 
     def __init__(self, facts: dict[str, Any], file: Path) -> None:
@@ -30,13 +30,13 @@ class RunRecord(dict[str, Any]):
 
     def __missing__(self, key: str) -> NoReturn:
         raise TraceError(
-            f"{self._file}: {key!r} is missing; expected it in a trace of this schema version, run the "
+            f"{self._file}: {key!r} is missing; expected it in a trace of this schema version: run the "
             "scenario again"
         )
 
 
 class _Model(BaseModel):
-    """What readers look at of the model."""
+    """Validated keys of ``model``."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -47,7 +47,7 @@ class _Model(BaseModel):
 
 
 class _Objectives(BaseModel):
-    """What requests were asked to meet."""
+    """Validated keys of ``objectives``: the requests' service objectives."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class _Objectives(BaseModel):
 
 
 class _Measured(BaseModel):
-    """Where answers come from: a model and its text, or a user's file."""
+    """Source of measured answers: a model and its text, or a user's file."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -75,7 +75,7 @@ class _Measured(BaseModel):
 
 
 class _Quality(BaseModel):
-    """Measured answers, of either kind."""
+    """Validated keys of ``quality``: measured answers under impairments, and those of exits."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -84,7 +84,7 @@ class _Quality(BaseModel):
 
 
 class _Workload(BaseModel):
-    """What readers look at of the requests."""
+    """Validated keys of ``workload``."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -93,7 +93,7 @@ class _Workload(BaseModel):
 
 
 class _Link(BaseModel):
-    """What readers and laws look at of a link."""
+    """Validated keys of a link."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -104,7 +104,7 @@ class _Link(BaseModel):
 
 
 class _Run(BaseModel):
-    """Kinds of what readers look at, where it is there; other keys are left alone."""
+    """Types of the keys that readers use, if present; other keys are not checked."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -143,11 +143,14 @@ def read_record(file: Path) -> RunRecord:
     Raises
     ------
     TraceError
-        If it is not there, cannot be read, or says something of another kind than expected.
+        If the file is missing, cannot be read, or contains a value of another type than expected.
     """
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise TraceError(f"{file}: larger than {_MOST_BYTES // 2**20} MiB; expected what a run writes")
+            raise TraceError(
+                f"{file}: larger than {_MOST_BYTES // 2**20} MiB, so not written by edgesim; run the "
+                "scenario again"
+            )
         facts = json.loads(file.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise TraceError(f"{file.parent}: no trace here ({file.name} is missing)") from None
@@ -157,7 +160,7 @@ def read_record(file: Path) -> RunRecord:
         raise TraceError(f"{file}: not valid JSON ({error}); run the scenario again") from None
     if not isinstance(facts, dict):
         raise TraceError(
-            f"{file}: expected a mapping of what was run, got {type(facts).__name__}; run the scenario again"
+            f"{file}: expected a JSON object, got {type(facts).__name__}; run the scenario again"
         )
     try:
         _Run.model_validate(facts)

@@ -1,4 +1,4 @@
-"""The trace's columns, once: the writer, the reader, the laws and the docs page are all made from this."""
+"""Schema of a trace: tables, columns and enumerations, used by the writer, reader, laws and documentation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCHEMA_VERSION = 3
 
 
 class SpanKind(StrEnum):
-    """What a span of time was spent on."""
+    """Activity of a span."""
 
     COMPUTE = "compute"
     ENDPOINT = "endpoint"
@@ -43,7 +43,7 @@ class SpanKind(StrEnum):
 
 
 HOPS = (SpanKind.SEND, SpanKind.CONTROL)
-"""Kinds of spans that are one hop of a message."""
+"""Span kinds that are one hop of a message."""
 
 
 FIFO = "fifo"
@@ -54,7 +54,7 @@ PROCESSOR_SHARING = "processor-sharing"
 
 
 class LinkKind(StrEnum):
-    """Over what a hop or a sum went, in the scenario's words; a recording may be of either of the others."""
+    """Kind of link of a hop or a sum, as in scenarios; a recorded link may be of a wire or a radio link."""
 
     WIRED = "wired"
     RADIO = "radio"
@@ -62,7 +62,7 @@ class LinkKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a device's compute times come from."""
+    """Source of a device's compute times."""
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -70,7 +70,7 @@ class Origin(StrEnum):
 
 
 class CounterName(StrEnum):
-    """What is counted over time, where a run was asked to."""
+    """Counters that a run records over time on request."""
 
     KV_BYTES = "kv_bytes"
     RESIDENT_BYTES = "resident_bytes"
@@ -79,7 +79,7 @@ class CounterName(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a request ended; ``censored`` means that it was still in flight when the run ended."""
+    """Outcome of a request; ``censored`` means still in flight when the run ended."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -88,16 +88,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """Definition of a table column.
 
     Attributes
     ----------
+    meaning
+        Description for the documentation.
     nullable
-        Whether a row may have no value there.
+        Whether values may be null.
     at_least, at_most
-        Bounds of its numbers.
+        Bounds of numeric values.
     among
-        All names that there are; None where names come from the scenario.
+        Enumeration of all permitted names; None if names come from the scenario.
     """
 
     name: str
@@ -117,18 +119,16 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "request_id",
                 pa.int64(),
-                "Number, from 0: the same request under every strategy. In order of arrival; where users "
+                "Number of the request, from 0, the same under every strategy. In order of arrival; if users "
                 "wait for answers, by user (or session) and turn.",
             ),
-            Column(
-                "source", _NAME, "Device at which the request arises and to which its tokens are delivered."
-            ),
-            Column("sample", pa.int64(), "Number of the evaluation sample that stands for its text."),
+            Column("source", _NAME, "Device that issues the request, and to which its tokens are delivered."),
+            Column("sample", pa.int64(), "Number of the evaluation sample that represents its text."),
             Column("arrived_at_s", pa.float64(), "Instant of arrival."),
             Column(
                 "first_token_at_s",
                 pa.float64(),
-                "Delivery of the first token at the source; null if never.",
+                "Delivery of the first token at the source; null if no token was delivered.",
                 True,
             ),
             Column(
@@ -138,7 +138,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 True,
             ),
             Column("n_prompt_tokens", pa.int32(), "Length of the prompt.", at_least=1),
-            Column("n_output_tokens", pa.int32(), "Tokens asked for.", at_least=1),
+            Column("n_output_tokens", pa.int32(), "Tokens requested.", at_least=1),
             Column("n_emitted_tokens", pa.int32(), "Tokens delivered."),
             Column(
                 "outcome",
@@ -146,31 +146,31 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "completed, failed, or censored (in flight when the run ended).",
                 among=Outcome,
             ),
-            Column("reason", _NAME, "Why it failed, or that a censored one was stuck; else null.", True),
+            Column("reason", _NAME, "Why it failed, or that it was stuck when censored; else null.", True),
             Column(
                 "energy_j",
                 pa.float64(),
-                "Active energy of all its spans, up to the end of the run; null where spans were not kept.",
+                "Active energy of all its spans, up to the end of the run; null if spans were not kept.",
                 True,
             ),
             Column(
                 "error_variance",
                 pa.float64(),
-                "Mean normalised error of its analog all-reduces; null if none. Over requests, take medians.",
+                "Mean normalised error of its analog all-reduces; null if none. Over requests, use medians.",
                 True,
             ),
             Column(
                 "mean_exit_block",
                 pa.float64(),
-                "Mean number of blocks its tokens passed; null if all passed all.",
+                "Mean number of blocks that its tokens passed; null if all tokens passed all blocks.",
                 True,
                 at_least=1,
             ),
             Column(
                 "correct",
                 pa.float64(),
-                "Share of its tokens that were right, each as its exit answered it, less what noise and "
-                "losses have spoilt; null where answers are not measured.",
+                "Share of its tokens that were correct, each as answered by its exit, less the share lost to "
+                "noise and losses; null if answers are not measured.",
                 True,
                 at_most=1,
             ),
@@ -178,14 +178,14 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "nll",
                 pa.float64(),
                 "Mean negative log likelihood of its tokens [nats], likewise; exp of its mean over tokens is "
-                "the perplexity. Null where answers are not measured.",
+                "the perplexity. Null if answers are not measured.",
                 True,
             ),
             Column(
                 "beyond_measured",
                 pa.bool_(),
-                "Whether it met more than the highest measured level of an impairment, whose harm then "
-                "counts; null where answers are not measured.",
+                "Whether an impairment exceeded its highest measured level, whose effect is then used; null "
+                "if answers are not measured.",
                 True,
             ),
         ),
@@ -200,53 +200,53 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "token",
                 pa.int32(),
-                "Index of the output token worked for; 0 is the prefill. Null for control traffic.",
+                "Index of the output token that the span serves; 0 is the prefill. Null for control traffic.",
                 True,
             ),
             Column(
                 "kind",
                 _NAME,
-                "compute; endpoint (a message's cost at either end); send (one hop); control (one hop of a "
-                "message between the strategy's own processes, of no request); all_reduce (the sums of a "
-                "group's pass, at each member, while the pass goes on); wait (for memory); emit (of no "
-                "length: a token's delivery).",
+                "compute; endpoint (handling of a message at either end); send (one hop); control (one hop "
+                "of a message between the strategy's own processes, without a request); all_reduce (the "
+                "sums of a group's pass, at each member, for the duration of the pass); wait (for memory); "
+                "emit (delivery of a token, of zero length).",
                 among=SpanKind,
             ),
-            Column("device", _NAME, "Where: the computing device, or the sender."),
+            Column("device", _NAME, "The computing device, or the sender."),
             Column("peer", _NAME, "The receiver of a hop; else null.", True),
             Column(
                 "via",
                 _NAME,
-                "The link of a hop; for compute, the part of the model, or `keys and values of` one, where "
-                "only these were made; else null.",
+                "The link of a hop; for compute, the part of the model, with `keys and values of` before it "
+                "if only these were computed; else null.",
                 True,
             ),
             Column(
                 "link_kind",
                 _NAME,
-                "Over what a hop or a sum went: wired, radio or recorded; else null.",
+                "Kind of link of a hop or a sum: wired, radio or recorded; else null.",
                 True,
                 among=LinkKind,
             ),
-            Column("asked_at_s", pa.float64(), "When the work was asked for; queueing is started - asked."),
             Column(
-                "started_at_s", pa.float64(), "When it was begun; null if after the end of the run.", True
+                "asked_at_s", pa.float64(), "When the work was requested; queueing time is started - asked."
             ),
+            Column("started_at_s", pa.float64(), "When it started; null if after the end of the run.", True),
             Column(
                 "ended_at_s",
                 pa.float64(),
-                "When it was done; for a hop, when the last bit had arrived. Null if after the run.",
+                "When it ended; for a hop, when the last bit had arrived. Null if after the end of the run.",
                 True,
             ),
-            Column("n_tokens", pa.int32(), "Tokens that went through (compute), or were delivered (emit)."),
+            Column("n_tokens", pa.int32(), "Tokens processed (compute) or delivered (emit)."),
             Column("size_bytes", pa.int64(), "Bytes carried (send, control, endpoint) or reserved (wait)."),
-            Column("energy_j", pa.float64(), "Active energy spent in it, up to the end of the run."),
+            Column("energy_j", pa.float64(), "Active energy of the span, up to the end of the run."),
             Column(
                 "straggler_s",
                 pa.float64(),
                 "Of a group's compute span, time for which this member waited for the slowest, or for the "
                 "root's embedding and head. Like the next three, 0 in any other span, and null if the pass "
-                "ended after the run; what the four leave of a compute span, this member computed.",
+                "ended after the run. In the rest of a compute span, this member computed.",
                 True,
             ),
             Column("air_s", pa.float64(), "Of a group's compute span, time of its sums on the air.", True),
@@ -254,8 +254,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "handling_s",
                 pa.float64(),
-                "Of a group's compute span, time in which messages of sums were handled at their ends, "
-                "and the group got into step.",
+                "Of a group's compute span, time in which messages of sums were handled at their ends and "
+                "the group was synchronised.",
                 True,
             ),
             Column(
@@ -264,37 +264,35 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "attempts",
                 pa.int32(),
-                "Transmissions that the unluckiest block of a message took.",
+                "Largest number of transmissions of any block of the message.",
                 at_least=1,
             ),
         ),
         "devices": (
-            Column("device", _NAME, "Its name."),
-            Column("group", _NAME, "The scenario's entry that made it."),
-            Column(
-                "kind", _NAME, "Its kind in the catalogue; null for one that has none, as a switch.", True
-            ),
+            Column("device", _NAME, "Name of the device."),
+            Column("group", _NAME, "Entry of the scenario that defines it."),
+            Column("kind", _NAME, "Its kind in the catalogue; null if it has none, such as a switch.", True),
             Column(
                 "origin",
                 _NAME,
-                "Where its compute times come from: measured, scaled or analytic; null for a switch.",
+                "Source of its compute times: measured, scaled or analytic; null for a switch.",
                 True,
                 among=Origin,
             ),
             Column(
                 "serving",
                 _NAME,
-                "How it serves several requests: its serving discipline, as scenarios name it.",
+                "Its serving discipline, as scenarios name it.",
             ),
             Column("duration_s", pa.float64(), "Length of the run."),
             Column("up_s", pa.float64(), "Time for which it was up."),
-            Column("busy_s", pa.float64(), "Time its compute station worked."),
-            Column("idle_w", pa.float64(), "Power it draws while it is up, its radio's included."),
-            Column("active_w", pa.float64(), "Power it draws above that while it computes."),
+            Column("busy_s", pa.float64(), "Time for which its compute station worked."),
+            Column("idle_w", pa.float64(), "Power drawn while it is up, its radio's included."),
+            Column("active_w", pa.float64(), "Power drawn above `idle_w` while it computes."),
             Column(
                 "messages_on_compute",
                 pa.bool_(),
-                "Whether messages are handled on its compute station, or on one of their own.",
+                "Whether messages are handled on its compute station, not on a separate station.",
             ),
             Column(
                 "energy_compute_j", pa.float64(), "Active energy of computing: `active_w` times `busy_s`."
@@ -307,8 +305,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
                 "`idle_w` times `up_s`.",
             ),
             Column("memory_bytes", pa.int64(), "Size of its memory."),
-            Column("peak_memory_bytes", pa.int64(), "Most that weights, process and KV caches ever took."),
-            Column("n_failures", pa.int32(), "Times it went down."),
+            Column("peak_memory_bytes", pa.int64(), "Largest sum of weights, process and KV caches."),
+            Column("n_failures", pa.int32(), "Number of times it went down."),
         ),
     }
 )
@@ -321,28 +319,28 @@ OPTIONAL_TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "name",
                 _NAME,
-                "kv_bytes (KV caches held, at every change); resident_bytes (weights and process, at time "
-                "zero); battery_j (left in a battery, sampled); snr_db (signal to interference and noise "
-                "of a link that serves, over its whole band, sampled).",
+                "kv_bytes (KV caches, at every change); resident_bytes (weights and process, at time zero); "
+                "battery_j (energy left in a battery, sampled); snr_db (signal to interference and noise "
+                "ratio of a serving link, over its whole band, sampled).",
                 among=CounterName,
             ),
-            Column("at_s", pa.float64(), "Instant; rows are in its order."),
+            Column("at_s", pa.float64(), "Instant; rows are in order of it."),
             Column(
                 "value",
                 pa.float64(),
-                "In the unit that the name ends in; null where a link is out of reach.",
+                "Value in the unit at the end of the name; null if a link is out of reach.",
                 True,
                 at_least=-math.inf,
             ),
         ),
     }
 )
-"""Tables that a trace may do without."""
+"""Tables that a trace may lack."""
 
 ALL_TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType({**TABLES, **OPTIONAL_TABLES})
 
 
 def arrow_schema(table: str) -> pa.Schema:
-    """Arrow schema of one table, its version in the metadata."""
+    """Return the Arrow schema of a table, with the schema version in the metadata."""
     fields = [pa.field(c.name, c.type, c.nullable) for c in ALL_TABLES[table]]
     return pa.schema(fields, metadata={"edgesim_schema_version": str(SCHEMA_VERSION)})

@@ -1,4 +1,4 @@
-"""Folders that one process writes at a time, and files in them that are there whole or not at all."""
+"""Locks that let one process at a time write a folder, and atomic writing of files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _PATIENCE_S = 1.0
 
 
 class FolderLock:
-    """Keeps other processes from writing into a folder; a process that is killed holds nothing.
+    """Lock that keeps other processes from writing into a folder; released if the process is killed.
 
     Parameters
     ----------
     folder
-        Which is there.
+        An existing folder.
     what
-        What is written there, for messages.
+        Noun for the contents of the folder, for messages.
     """
 
     def __init__(self, folder: Path, what: str) -> None:
@@ -39,14 +39,14 @@ class FolderLock:
         self._lock: weakref.finalize[..., FolderLock] | None = None
 
     def take(self) -> None:
-        """Take it.
+        """Acquire the lock.
 
         Raises
         ------
         TraceError
-            If another process has it, or the folder cannot be written.
+            If another process has the lock, or the folder cannot be written.
         """
-        if fcntl is None:  # a system without such locks
+        if fcntl is None:  # Windows: no file locks
             return
         give_up_at_s = time.monotonic() + _PATIENCE_S
         with told_of(self._place):
@@ -56,20 +56,20 @@ class FolderLock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     os.close(lock)
-                    if time.monotonic() < give_up_at_s:  # workers of one that was killed are just ending
+                    if time.monotonic() < give_up_at_s:  # workers of a killed process may still be ending
                         time.sleep(0.02)
                         continue
                     raise TraceError(
-                        f"{self._place.parent}: another process is writing this {self._what}; wait for it, "
-                        "or name another folder"
+                        f"{self._place.parent}: another process is writing this {self._what}; wait until it "
+                        "has finished, or choose another folder"
                     ) from None
                 if self._place.exists() and os.path.samestat(os.fstat(lock), self._place.stat()):
                     self._lock = weakref.finalize(self, os.close, lock)
                     return
-                os.close(lock)  # it was removed meanwhile by the process that had it
+                os.close(lock)  # the process that had the lock has removed the file meanwhile
 
     def release(self) -> None:
-        """Give it back, if it was taken."""
+        """Release the lock, if acquired."""
         if self._lock is not None:
             with suppress(OSError):
                 self._place.unlink(missing_ok=True)
@@ -78,12 +78,12 @@ class FolderLock:
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it, its folders made where they lack.
+    """Write a file atomically: under a temporary name, then renamed; create missing parent folders.
 
     Raises
     ------
     TraceError
-        If it cannot be written.
+        If the file cannot be written.
     """
     temporary = file.with_name(f".{file.name}.tmp")
     with told_of(file):
@@ -94,10 +94,10 @@ def write_whole(file: Path, data: bytes) -> None:
 
 @contextmanager
 def told_of(path: Path) -> Iterator[None]:
-    """Tell of a disk that is full, or a folder that may not be written, as of any other input."""
+    """Context manager that converts an OSError, such as of a full disk, to a TraceError naming the path."""
     try:
         yield
     except OSError as error:
         raise TraceError(
-            f"{path}: cannot be written: {error.strerror or error}; name another with --out"
+            f"{path}: cannot be written: {error.strerror or error}; choose another folder with --out"
         ) from None

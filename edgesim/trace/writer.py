@@ -1,4 +1,4 @@
-"""Writing a trace folder: whole files only, so that a run killed at any moment leaves a readable one."""
+"""Writer of trace folders; files are written atomically, so that a killed run leaves a readable trace."""
 
 from __future__ import annotations
 
@@ -36,18 +36,19 @@ PATHS_FILE = "exit_paths.parquet"  # answers of tokens that leave early, with pr
 
 
 class TraceFolder:
-    """The folder of one run: its tables, and ``run.json`` about all of them.
+    """A trace folder being written: tables by strategy and replication, and ``run.json``.
 
     Parameters
     ----------
     path
-        Where the trace goes; it must not exist, or be empty, or hold an earlier trace with
-        ``replace``.
+        Folder of the trace. It must not exist or be empty or, with `replace`, contain an earlier trace.
+    replace
+        Whether to remove an earlier trace in the folder.
 
     Raises
     ------
     TraceError
-        If something else is there: nothing that was written before is lost.
+        If the folder contains anything else, which is then left unchanged.
     """
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
@@ -55,7 +56,7 @@ class TraceFolder:
         self._lock = FolderLock(path, "trace")
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         if path.exists() and not path.is_dir():
-            raise TraceError(f"{path}: a file is in the way of the trace folder; name another with --out")
+            raise TraceError(f"{path}: a file, expected a folder; choose another path with --out")
         if not replace:
             self._require_empty()
         with told_of(path):
@@ -77,33 +78,33 @@ class TraceFolder:
     def _require_empty(self) -> None:
         if self._entries():
             raise TraceError(
-                f"{self.path}: the folder is not empty; name another with --out, or add --replace"
+                f"{self.path}: the folder is not empty; choose another with --out, or add --replace"
             )
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
-        """Go on writing a folder that another process has begun."""
+        """Open a folder that another process of the same run has created, without acquiring its lock."""
         folder = cls.__new__(cls)
         folder.path, folder._made, folder._lock = path, [], FolderLock(path, "trace")
         return folder
 
     @classmethod
     def resumed(cls, path: Path) -> Self:
-        """Take over the folder of a run that has ended, however it did.
+        """Open and lock the folder of a run that has ended, completed or not.
 
         Raises
         ------
         TraceError
-            If it has not, and another process writes there, or no trace is there.
+            If the folder contains no trace, or another process is writing it.
         """
         if not (path / RUN_FILE).is_file():
-            raise TraceError(f"{path}: no trace is there to resume; leave 'resume' out")
+            raise TraceError(f"{path}: no trace to resume; leave 'resume' out")
         folder = cls.reopen(path)
         folder._lock.take()
         return folder
 
     def abandon(self) -> None:
-        """Remove what a run that could not begin has left: nothing, as long as a part of a trace is there."""
+        """Remove the folder of a run that could not start, unless it contains a part of a table."""
         if any(self.path.glob("*/strategy=*/replication=*/part-*.parquet")):
             return
         with suppress(OSError, TraceError):
@@ -115,7 +116,7 @@ class TraceFolder:
                 folder.rmdir()
 
     def _remove_earlier(self) -> None:
-        """Remove an earlier trace, and only what a trace consists of."""
+        """Remove the files of an earlier trace, and no others."""
         if not (self.path / RUN_FILE).is_file():
             raise TraceError(f"{self.path}: not a trace (no {RUN_FILE}), so it is not replaced")
         for part in sorted(self.path.glob("*/strategy=*/replication=*/part-*.parquet*")):
@@ -130,7 +131,7 @@ class TraceFolder:
         (self.path / RUN_FILE).unlink()
 
     def write_run(self, facts: Mapping[str, object]) -> None:
-        """Write ``run.json``, at once or not at all."""
+        """Write ``run.json`` atomically."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         temporary = self.path / f".{RUN_FILE}.tmp"
         with told_of(self.path):
@@ -138,7 +139,7 @@ class TraceFolder:
             temporary.replace(self.path / RUN_FILE)
 
     def end(self, facts: Mapping[str, object]) -> None:
-        """Write how a run ended that did not come to its end, if that can still be written."""
+        """Write ``run.json`` of a run that was stopped or failed, ignoring errors of writing."""
         with suppress(TraceError):
             self.write_run(facts)
         with suppress(OSError):
@@ -146,27 +147,27 @@ class TraceFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from writing here until this ends; a process that is killed holds nothing."""
+        """Context manager that releases the folder's lock at its end."""
         try:
             yield
         finally:
             self._lock.release()
 
     def keep_whole(self, asked: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Remove what an earlier run left unfinished here, and what is of no run that is asked for.
+        """Remove the tables of incomplete runs and of runs not in `asked`; return the complete runs.
 
-        A run is whole if its devices' table, written last, is there with its requests, no part is missing
-        between others, and all parts can be read.
+        A run is complete if its requests and devices tables exist (devices is written last), its parts are
+        numbered without gaps, and all parts can be read.
 
         Parameters
         ----------
         asked
-            Strategy and replication of every run.
+            Strategy and replication of each requested run.
 
         Returns
         -------
         set
-            Those of them that are whole.
+            Strategy and replication of each requested run that is complete.
         """
         whole: set[tuple[str, int]] = set()
         names = {(strategy, str(replication)): (strategy, replication) for strategy, replication in asked}
@@ -191,14 +192,14 @@ class TraceFolder:
         return whole
 
     def parts(self, strategy: str, replication: int) -> PartWriter:
-        """Writer for one strategy's one replication."""
+        """Return a writer for one replication of one strategy."""
         return PartWriter(self.path, strategy, replication)
 
 
 class PartWriter:
-    """Writes the numbered parts of one (strategy, replication), each under a temporary name until whole.
+    """Writes the tables of one strategy and replication as numbered parts, each file atomically.
 
-    The bytes depend on the tables alone: the same seed and profile give the same files.
+    The files depend only on the tables: the same seed and profile give the same bytes.
     """
 
     def __init__(self, folder: Path, strategy: str, replication: int) -> None:
@@ -207,7 +208,7 @@ class PartWriter:
         self._n_parts: dict[str, int] = {}
 
     def write(self, table_name: str, table: pa.Table) -> None:
-        """Write one part of one table."""
+        """Write the next part of a table."""
         number = self._n_parts.get(table_name, 0)
         self._n_parts[table_name] = number + 1
         home = self._folder / table_name / self._partition
@@ -215,8 +216,8 @@ class PartWriter:
         temporary = part.with_suffix(".parquet.tmp")
         if not self._folder.is_dir():
             raise TraceError(
-                f"{self._folder}: the trace's folder was removed while the run went on; what was finished is "
-                "lost with it, run again"
+                f"{self._folder}: the trace folder was removed during the run, and with it all finished "
+                "results; run again"
             )
         with told_of(part):
             home.mkdir(parents=True, exist_ok=True)
@@ -225,10 +226,11 @@ class PartWriter:
 
 
 def write_parquet(table: pa.Table, file: Path | BinaryIO) -> None:
-    """Write a table of a trace; its bytes depend on the table alone.
+    """Write a trace table as Parquet; the bytes depend only on the table.
 
-    Names, counts and sizes repeat, so they are dictionary-encoded; neighbouring instants share their leading
-    bytes, which splitting the byte streams lays side by side for the compressor.
+    Columns of names, counts and sizes have repeated values and are dictionary-encoded. Neighbouring instants
+    share their leading bytes, so their columns use byte stream splitting, which groups these bytes for the
+    compressor.
     """
     instants = [name for name in table.schema.names if name.endswith("at_s")]
     pq.write_table(
@@ -243,7 +245,7 @@ def write_parquet(table: pa.Table, file: Path | BinaryIO) -> None:
 
 
 def _are_whole(parts: Sequence[Path]) -> bool:
-    """Whether parts of a table are numbered through, and can all be read."""
+    """Whether the parts of a table are numbered without gaps, and all can be read."""
     if [part.name for part in parts] != [PART_FILE.format(number) for number in range(len(parts))]:
         return False
     try:

@@ -48,7 +48,7 @@ def test_a_new_scenario_overwrites_nothing(edgesim: Edgesim, folder: Path) -> No
     file.write_text("precious", encoding="utf-8")
     said = edgesim("init", "x", "-o", file)
     assert said.status == 2
-    assert "is there already" in said.err
+    assert "exists already" in said.err
     assert file.read_text(encoding="utf-8") == "precious"
     assert edgesim("init", "x", "-o", file, "--replace").status == 0
     assert "name: x\n" in file.read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_a_new_scenario_brings_its_schema_for_an_editor(edgesim: Edgesim, folder
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["init", "../x"], "'../x' is no name"),
+        (["init", "../x"], "'../x' is not a valid name"),
         (["init", "x", "--like", "smartcity"], "did you mean 'smart_city'"),
         (["init", "x", "-o", "none/x.yaml"], "cannot be written"),
         (["show-config", "none.yaml"], "no such file"),

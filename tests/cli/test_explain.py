@@ -59,8 +59,8 @@ def test_it_advises(edgesim: Edgesim, trace: Trace) -> None:
     ("words", "expected"),
     [
         (("--request", 10**6), "no request 1000000 under local"),
-        (("--strategy", "other"), "no whole run of 'other'; expected one of local, offload"),
-        (("--request", 1, "--replication", 7), "no whole replication 7 of local; expected one of 0, 1"),
+        (("--strategy", "other"), "no complete run of 'other'; expected one of local, offload"),
+        (("--request", 1, "--replication", 7), "no complete replication 7 of local; expected one of 0, 1"),
         (("--advice", "--request", 1), "--advice: it is about all requests of a strategy"),
         (("--advice", "--budget", 2), "--budget: expected 8 runs or more"),
     ],

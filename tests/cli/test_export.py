@@ -54,14 +54,14 @@ def test_the_first_strategy_is_taken_and_named(edgesim: Any, trace: Trace, tmp_p
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "no format is asked for; say which with --perfetto FILE"),
+        ((), "no format is given; choose one with --perfetto FILE"),
         (("--perfetto", "a.txt"), "expected a name that ends in .pftrace or .json"),
         (("--perfetto", "there.json"), "exists already; name another file, or add --replace"),
         (("--perfetto", "."), "is a folder; name a file in it"),
         (("--perfetto", "a.json", "--strategy", "none"), "has no strategy 'none'; there are"),
         (
             ("--perfetto", "a.json", "--replication", "9"),
-            "has no whole replication 9 of 'local'; there are 0, 1",
+            "no complete replication 9 of 'local'; complete are 0, 1",
         ),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_foreign_or_broken_trace_is_refused(edgesim: Any, trace: Trace, tmp_pa
         pq.write_table(table.set_column(table.column_names.index(column), column, changed), part)
         assert says in refused(broken)
     pq.write_table(table.drop_columns("outcome"), part)
-    assert "lacks the column(s) outcome" in refused(broken)
+    assert "missing column(s) outcome" in refused(broken)
     pq.write_table(table, part)
     shutil.rmtree(broken / "spans")
     assert "spans: found no table" in refused(broken)

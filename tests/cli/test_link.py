@@ -78,7 +78,7 @@ def test_a_figure_is_drawn_where_it_was_asked_for(edgesim, file: Path, tmp_path:
         (("--until", "5"), "--until: expected a duration"),
         (("--from", "2 s", "--until", "1 s"), "got 2 s, 1 s"),
         (("--every", "0 s"), "a time above 0 in --every"),
-        (("--until", "100 h", "--every", "1 ms"), "more than a million looks"),
+        (("--until", "100 h", "--every", "1 ms"), "more than a million samples"),
         (("--until", "1 s", "--plot", "none/l.png"), "cannot be written"),
     ],
 )

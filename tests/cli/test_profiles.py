@@ -58,7 +58,7 @@ def test_check_tells_what_is_charged_as_measured(
     said = edgesim("check", "first_steps", "--set", "profiles=.")
     assert said.status == 0, said.err
     assert f"{PI} as measured" in said.out
-    assert "no profile is at hand" not in said.out
+    assert "there is no measured profile" not in said.out
 
 
 def test_a_shipped_profile_is_named_or_found_for_the_model(edgesim, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_plot_draws_the_usual_kind(
     [
         (("show", "nowhere"), "there is no such folder"),
         (("plot", "nowhere", "map"), "there is no such folder"),
-        (("plot", "map"), "of which trace?"),
+        (("plot", "map"), "no trace is given"),
         (("show", "FOLDER", "--metric", "e2e_mean"), "did you mean 'e2e_mean_s'?"),
         (("show", "FOLDER", "--strategy", "loco"), "has no 'loco'; there are local, far_wide"),
         (("show", "FOLDER", "FOLDER"), "named twice"),

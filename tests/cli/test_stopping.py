@@ -78,7 +78,7 @@ def test_a_run_that_is_stopped_is_finished_to_the_same_bytes(
     said = process.communicate(timeout=60)[1]
     assert process.returncode == STATUS[number]
     if number != signal.SIGKILL:
-        assert f"of {N_RUNS} runs are whole, and stays; go on with --resume" in said
+        assert f"of {N_RUNS} runs are complete, and is kept; continue with --resume" in said
         assert "Traceback" not in said
     kept = contents(folder)
     assert n_whole <= _n_whole(folder) < N_RUNS

@@ -185,11 +185,11 @@ def test_cases_and_zipped_axes(edgesim, scenario: Path, tmp_path: Path) -> None:
     [
         (("--set", "horizn=1 s,2 s"), "did you mean 'horizon'"),
         (("--set", "horizon"), "--set horizon: expected path=value,value"),
-        (("--resume",), "--resume: say which sweep goes on"),
+        (("--resume",), "--resume: name the sweep to continue"),
         (("--seed", "3", "--set", "seed=1,2"), "--seed: the seed is set by --set or --case as well"),
         (("--seed", "3", "--case", "other: seed=1"), "--seed: the seed is set by --set or --case as well"),
         (("--case", "more: replications=3"), "give --replications"),
-        (("--retry-failed", "--out", "x"), "--retry-failed: it goes with --resume"),
+        (("--retry-failed", "--out", "x"), "--retry-failed: it requires --resume"),
         (("--strategy", "nope"), "no strategy is labelled 'nope'"),
         (("--dask", "tcp://127.0.0.1:1", "--out", "{out}"), "no scheduler answers there"),
     ],

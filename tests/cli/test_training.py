@@ -210,7 +210,7 @@ def test_what_no_option_says_is_not_kept_for_runs_that_never_look_for_it(
     monkeypatch.setattr(Wishes, "as_options", lambda self, strategy, place: ([], self))
     said = edgesim("train", scenario, "--steps", 12, "-o", scenario.parent / "mine.safetensors")
     assert said.status == 0, said.err
-    assert "no option of learned says --steps, so a run does not look for this policy" in said.err
+    assert "learned has no option for --steps, so a run does not find this policy" in said.err
     assert [asked.n_steps for asked in taught.asked] == [12]
     assert kept(scenario.parent) == []
 

@@ -75,7 +75,7 @@ def test_a_cache_may_grow_but_what_is_in_it_must_not_change(name: str, path: str
 )
 def test_the_global_generators_are_not_to_be_drawn_from(name: str, whose: str) -> None:
     before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002 - it is what is watched
-    with pytest.raises(AssertionError, match=f"generator of {whose} was drawn from.* use cluster.random"):
+    with pytest.raises(AssertionError, match=f"global generator of {whose}, which.* use cluster.random"):
         check_strategy(getattr(toys, name)())
     after = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     assert after == before  # the caller's own

@@ -78,7 +78,7 @@ def test_a_plug_in_that_cannot_be_imported_leaves_the_others_alone(
 
 def test_two_plug_ins_of_one_name_are_refused_by_name(install: Install) -> None:
     install(("local", LOCAL), ("local", "another_package:Local"), ("there", LOCAL))
-    sentence = f"two installed packages call a strategy 'local'.*{LOCAL}.*another_package:Local"
+    sentence = f"two installed packages name a strategy 'local'.*{LOCAL}.*another_package:Local"
     for look in (discover, lambda: strategy_class("local")):
         with pytest.raises(StrategyError, match=sentence):
             look()
@@ -139,11 +139,11 @@ def test_at_every_door_a_broken_one_leaves_the_others_alone(
     assert (
         f"{group.noun} 'gone' (no_such_package_of_anybody:Thing) cannot be loaded: No module" in told["gone"]
     )
-    assert "it ends the program as it is imported: no licence found" in told["leaving"]
+    assert "it ends the program when imported: no licence found" in told["leaving"]
     for name in ("module", "other"):
         assert told[name].startswith(f"{group.noun} {name!r} (edgesim.errors")
         assert told[name].endswith(f" of {group.known_as}")
-    taken = f"an installed package calls a {group.noun} {own[0]!r} (another_package:Thing), which is the name"
+    taken = f"an installed package names a {group.noun} {own[0]!r} (another_package:Thing), which is the name"
     assert told[own[0]].startswith(taken)
     with pytest.raises(group.error, match="rename it in that package, or uninstall it"):
         plugins.load(group, own[0])

@@ -1,4 +1,4 @@
-"""A module per command. `edgesim.cli.app` puts them together, in the order of the help."""
+"""Commands, one module each; `edgesim.cli.app` assembles them in the order of the help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that fits a device to measured rates."""
+"""Command that fits a device kind to measured rates."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="SET",
-            help="Fit shares of peaks instead, to these and all published rates, and write the set here.",
+            help="Fit a set of shares of peak rates to these and all published rates instead; write it here.",
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit a device's ceilings to a few measured rates, with uncertainty, and print them as a device kind.
 
-    With --parameters, rows name device kinds of the catalogue and runtimes, and a runtime may take the set.
+    With --parameters, rows name device kinds and runtimes of the catalogue, and a runtime can use the set.
     """
     if parameters is not None:
         from edgesim.cli.fitting import HEADINGS, fitted_rows
 
         if (output, overhead, compute, error) != (None, None, None, None):
             raise InputError(
-                "edgesim calibrate: --parameters fits shares of peaks, with priors of errors and overheads "
-                "of its own; leave --output, --overhead, --compute and --error out"
+                "edgesim calibrate: --parameters fits shares of peak rates, with own priors of errors and "
+                "overheads; leave out --output, --overhead, --compute and --error"
             )
         notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         table = plain_table(*HEADINGS)
@@ -58,7 +58,7 @@ def calibrate(
         page = console()
         page.quiet = quiet
         page.print(table)
-        notes.print(f"a runtime takes the set: {{fitted_as: NAME, parameters: {parameters}}}", markup=False)
+        notes.print(f"to use it in a runtime: {{fitted_as: NAME, parameters: {parameters}}}", markup=False)
         return
     from edgesim.model import calibration
     from edgesim.scenario.measurements import kind_snippet, read_measurements, to_fill_in
@@ -81,11 +81,11 @@ def calibrate(
         )
         table.add_row(entry.model, entry.phase, *times)
     notes.print(table)
-    how = f"{fit.n_spare} rows to spare" if fit.n_spare else "no row to spare, so this is assumed"
-    notes.print(f"a measurement is taken to be off by {fit.error:.1%} (one standard error; {how})")
+    how = f"degrees of freedom: {fit.n_spare}" if fit.n_spare else "assumed: no degrees of freedom are left"
+    notes.print(f"standard error of a measurement: {fit.error:.1%} ({how})")
     snippet = kind_snippet(read, fit)
     if missing := to_fill_in(read):
-        notes.print(f"to be filled in before a scenario can use it: {', '.join(missing)}", style="yellow")
+        notes.print(f"fill in before use in a scenario: {', '.join(missing)}", style="yellow")
     if output is None:
         typer.echo(snippet, nl=False)
     else:

@@ -1,4 +1,4 @@
-"""The command that finds mistakes."""
+"""Command that checks a scenario."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def check(
     set_: Overrides = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find every mistake of a scenario, and show where its strategies would place the model.
+    """Check a scenario for errors, and show where its strategies place the model.
 
-    Nothing is measured: without a profile at hand, planners go by the device kinds' ceilings.
+    Nothing is measured: without a measured profile, planners use the device kinds' ceilings.
     """
     from edgesim import runner
     from edgesim.scenario.build import kinds_used
@@ -42,7 +42,7 @@ def check(
     page.quiet = quiet
     longest = prepared.longest
     page.print(
-        f"{asked.origin.name} is sound: {_how_many(asked, longest.n_requests)} per replication, "
+        f"{asked.origin.name} is valid: {_how_many(asked, longest.n_requests)} per replication, "
         f"prompts up to {longest.n_prompt_tokens} tokens, {longest.n_tokens} tokens with the answer",
         markup=False,
         soft_wrap=True,
@@ -58,7 +58,7 @@ def check(
         if placement.remark:
             page.print(f"{label}: {placement.remark}", markup=False, soft_wrap=True)
         if prepared.strategies[label].needs_training:
-            page.print(f"{label}: no policy is at hand yet; the first run trains it", markup=False)
+            page.print(f"{label}: there is no trained policy yet; the first run trains it", markup=False)
     for remark in prepared.remarks:
         page.print(remark, markup=False, soft_wrap=True)
     for name, own in prepared.profiles.own.items():
@@ -70,12 +70,12 @@ def check(
         and asked.profile.use != "analytic"
         and kinds_used(asked).keys() - prepared.profiles.own
     ):
-        page.print("no profile is at hand yet, so planners went by the kinds' ceilings", style="dim")
+        page.print("there is no measured profile yet, so planners used the kinds' ceilings", style="dim")
 
 
 def _how_many(asked: Scenario, n_requests: int) -> str:
     if asked.workload.users is not None and asked.workload.requests is None:
-        return f"as many requests as {n_requests} users are answered"
+        return f"as many requests as {n_requests} users complete"
     return f"{n_requests} requests at most"
 
 
@@ -85,4 +85,4 @@ def _corrections_line(parts: Mapping[Component, Correction]) -> str:
         for part, change in parts.items()
         if change.n_changed
     )
-    return f"times changed so that none falls with more tokens or a larger batch: {changed}"
+    return f"times adjusted so that none decreases with more tokens or a larger batch: {changed}"

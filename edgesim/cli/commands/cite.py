@@ -1,4 +1,4 @@
-"""The command that says what to cite."""
+"""Command that prints the references of a scenario."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def cite(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write it here, such as references.bib.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that is there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Print BibTeX of what a scenario draws on: edgesim, its strategies, model, devices, radios.
+    """Print BibTeX entries for a scenario: edgesim, and its strategies, model, devices and radios.
 
-    Comments say what draws on each entry, and of what no publication is known.
+    Comments state what each entry is for, and for what no publication is known.
     """
     from edgesim.report.citations import bibtex, citations
 

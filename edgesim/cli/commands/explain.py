@@ -1,4 +1,4 @@
-"""The command that says why results are as they are."""
+"""Command that explains the latency and throughput of a trace."""
 
 from __future__ import annotations
 
@@ -24,30 +24,31 @@ __all__ = ["explain"]
 def explain(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Folder of a trace (edgesim run).")],
     request: Annotated[
-        int | None, typer.Option(min=0, help="Follow one request, and say who was ahead where it waited.")
+        int | None,
+        typer.Option(min=0, help="Follow one request, and show what it waited for."),
     ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(help="Label of a strategy; repeatable. All if not given.")
     ] = None,
-    replication: Annotated[int, typer.Option(min=0, help="Of the request that is followed.")] = 0,
+    replication: Annotated[int, typer.Option(min=0, help="Replication of the request to follow.")] = 0,
     advice: Annotated[
         bool,
         typer.Option(
-            "--advice/--no-advice", help="Run the scenario again with single changes; say which helps most."
+            "--advice/--no-advice", help="Run the scenario again with single changes; show which helps most."
         ),
     ] = False,
-    budget: Annotated[int, typer.Option(help="Runs that the advice for a strategy may take.", min=1)] = 60,
+    budget: Annotated[int, typer.Option(help="Most runs for the advice on one strategy.", min=1)] = 60,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where files are that the scenario names; here if not given."),
+        typer.Option(help="Folder of the files that the scenario names; the current one if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say where the time of requests went, what bounds each strategy, and which change would help most.
+    """Show how requests spent their time, what bounds each strategy, and which change would help most.
 
-    The parts of a request's time follow its critical path backwards from its last token, and add up to its
-    latency.
+    The parts of a request's latency are found along its critical path, backwards from its last token, and add
+    up to it.
     """
     from edgesim.explain.journey import journey
     from edgesim.report.explained.as_json import as_json as explanation_as_json
@@ -55,7 +56,7 @@ def explain(
     from edgesim.trace.reader import Trace
 
     if request is not None and advice:
-        raise InputError("--advice: it is about all requests of a strategy; leave it or --request out")
+        raise InputError("--advice: it is for all requests of a strategy; leave out --advice or --request")
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     read = Trace(trace).sound()
     labels = _labels(read, strategy or ())
@@ -81,22 +82,22 @@ def explain(
         if each.advice is not None:
             page.print(AdviceTable(each.advice))
     if not advice:
-        notes.print("which change would help most: --advice; one request: --request ID", style="dim")
+        notes.print("to find which change helps most: --advice; for one request: --request ID", style="dim")
 
 
 def _labels(trace: Trace, asked: list[str] | tuple[str, ...]) -> list[str]:
-    """The strategies asked for, of which something whole is there."""
+    """Return the requested strategies (all if none is), which must have a complete replication."""
     whole = [label for label in trace.strategies if trace.replications(label)]
     for label in asked:
         if label not in whole:
             raise InputError(
-                f"--strategy: {trace.path} has no whole run of {label!r}; expected one of "
-                f"{', '.join(whole) or 'those that it should have'}"
+                f"--strategy: {trace.path} has no complete run of {label!r}; expected one of "
+                f"{', '.join(whole) or 'its strategies, of which none has a complete run'}"
             )
     if not whole:
         raise TraceError(
-            f"{trace.path}: no replication is whole; expected one of a strategy at least: go on with that "
-            "run (edgesim run --resume)"
+            f"{trace.path}: no replication is complete; expected at least one: continue the run "
+            "(edgesim run --resume)"
         )
     return list(asked) or whole
 
@@ -105,14 +106,14 @@ def _there(trace: Trace, label: str, replication: int) -> int:
     there = trace.replications(label)
     if replication not in there:
         raise InputError(
-            f"--replication: {trace.path} has no whole replication {replication} of {label}; expected one of "
-            f"{', '.join(map(str, there))}"
+            f"--replication: {trace.path} has no complete replication {replication} of {label}; expected one "
+            f"of {', '.join(map(str, there))}"
         )
     return replication
 
 
 def _explained(trace: Trace, label: str) -> Explained:
-    """All replications of a strategy, one after the other."""
+    """Explain a strategy from all its replications."""
     from edgesim.explain.breakdown import breakdown
     from edgesim.explain.parts import WAITS
     from edgesim.explain.stations import bounds
@@ -134,7 +135,7 @@ def _explained(trace: Trace, label: str) -> Explained:
 
 
 def _with_capacity(trace: Trace, explained: list[Explained], folder: Path, notes: Console) -> list[Explained]:
-    """Add what any placement could reach, where the scenario can be read."""
+    """Add an upper bound on throughput over all placements, if the scenario can be read."""
     from edgesim.explain.fluid import most_per_s
     from edgesim.explain.original import Original
 
@@ -151,7 +152,7 @@ def _with_capacity(trace: Trace, explained: list[Explained], folder: Path, notes
 def _with_advice(
     trace: Trace, explained: list[Explained], folder: Path, budget: int, notes: Console
 ) -> list[Explained]:
-    """Add which change would help each of them most."""
+    """Add the change that would help each strategy most."""
     from edgesim.explain.advice import advise
     from edgesim.explain.original import Original
 

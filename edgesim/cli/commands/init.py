@@ -1,4 +1,4 @@
-"""The command with which a scenario begins: a file to start from."""
+"""Command that writes a new scenario from a template."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEMPLATE = "data/template.yaml"
 SCHEMA_FILE = "edgesim.schema.json"
 
 MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
-"""By which editors with a YAML language server find the schema, from the scenario's own folder."""
+"""First line of a scenario by which editors with a YAML language server find the schema in its folder."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -29,31 +29,30 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 def init(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the new scenario.")] = "my-study",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write it here; NAME.yaml if not given.")
+        Path | None, typer.Option("--output", "-o", help="File to write; NAME.yaml if not given.")
     ] = None,
     like: Annotated[
         str,
-        typer.Option(
-            "--like", help="Start from this shipped scenario instead.", autocompletion=shipped_names
-        ),
+        typer.Option("--like", help="Copy this shipped scenario instead.", autocompletion=shipped_names),
     ] = "",
     editor: Annotated[
         bool,
-        typer.Option("--editor", help="Write the schema beside it, by which editors complete and check."),
+        typer.Option("--editor", help="Also write the JSON Schema, for completion and checks in editors."),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier file.")] = False,
 ) -> None:
     """Write a commented scenario to start from; it passes 'check' and runs in seconds."""
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"edgesim init: {name!r} is no name; expected letters, digits, '-' and '_', a letter first"
+            f"edgesim init: {name!r} is not a valid name; expected letters, digits, '-' and '_', a letter "
+            "first"
         )
     text = re.sub(r"^name: .*$", f"name: {name}", _start(like), count=1, flags=re.MULTILINE)
     text = MODELINE * editor + text.replace(MODELINE, "")
     path = output or Path(f"{name}.yaml")
     with writing(path):
         if path.exists() and not replace:
-            raise InputError(f"{path}: is there already; write to another file (-o FILE), or add --replace")
+            raise InputError(f"{path}: exists already; write to another file (-o FILE), or add --replace")
         path.write_text(text, encoding="utf-8")
         if editor:
             path.with_name(SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")

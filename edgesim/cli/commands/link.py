@@ -1,4 +1,4 @@
-"""The command that shows radio links."""
+"""Command that shows radio links."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def link(
     scenario: ScenarioName,
     between: Annotated[
         tuple[str, str] | None,
-        typer.Option("--between", metavar="A B", help="The two ends of one link; all of them if not given."),
+        typer.Option("--between", metavar="A B", help="The two ends of one link; all links if not given."),
     ] = None,
-    replication: Annotated[int, typer.Option(min=0, help="Whose channel to look at.")] = 0,
+    replication: Annotated[int, typer.Option(min=0, help="Replication whose channel is shown.")] = 0,
     from_: Annotated[str, typer.Option("--from", help="First instant.")] = "0 s",
     until: Annotated[str, typer.Option(help="Last instant.")] = "10 s",
-    every: Annotated[str, typer.Option(help="Time between looks.")] = "50 ms",
-    plot: Annotated[Path | None, typer.Option(help="Draw it into this file (.png, .pdf, .svg).")] = None,
+    every: Annotated[str, typer.Option(help="Time between samples.")] = "50 ms",
+    plot: Annotated[Path | None, typer.Option(help="Write a figure to this file (.png, .pdf, .svg).")] = None,
     set_: Overrides = None,
 ) -> None:
-    """Show what a scenario's radio links do: distance, path loss, SNR, scheme, errors, rate and goodput.
+    """Show a scenario's radio links: distance, path loss, SNR, scheme, error rates, rate and goodput.
 
-    What is shown is the channel with nothing else on the air: the same that every strategy meets. With
-    --between, the link's budget at the first instant comes before its course over time.
+    The channel is shown without other transmissions; it is the same for every strategy. With --between, the
+    link budget at the first instant is shown before the link's course over time.
     """
     from edgesim.report.links.budget import budget_table
     from edgesim.report.links.table import directions, link_table, links_table, seen
@@ -47,7 +47,9 @@ def link(
             f"--every; got {from_}, {until} and {every}"
         )
     if (instants["until"] - instants["from"]) / instants["every"] > 1e6:
-        raise InputError("edgesim link: more than a million looks; make --every longer, or the time shorter")
+        raise InputError(
+            "edgesim link: more than a million samples; choose a longer --every, or a shorter time"
+        )
     looked = [
         seen(one, from_s=instants["from"], until_s=instants["until"], every_s=instants["every"])
         for one in directions(radio_links(asked, replication=replication, between=between))
@@ -59,7 +61,8 @@ def link(
         if len(looked) > MOST_LINES:
             notes = Console(stderr=True, highlight=False, soft_wrap=True)
             notes.print(
-                f"the figure shows the first {MOST_LINES} of {len(looked)} directions; choose by --between"
+                f"the figure shows the first {MOST_LINES} of {len(looked)} directions; choose a link with "
+                "--between"
             )
     page = console()
     if between is None:

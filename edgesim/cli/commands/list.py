@@ -1,4 +1,4 @@
-"""The command that lists everything that has a name."""
+"""Command that lists the names used in scenarios, commands and results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def list_(
         str,
         typer.Argument(
             metavar="[NAMES]",
-            help="What to list: strategies if not given; names lists everything that can be listed.",
+            help="What to list; strategies if not given. 'names' shows all possible listings.",
             autocompletion=_known,
         ),
     ] = "strategies",
 ) -> None:
-    """List what scenarios, commands and results call by a name."""
+    """List names used in scenarios, commands and results."""
     if what not in LISTINGS:
         raise InputError(f"edgesim list: {what!r} is not known; {_near(what)}expected {', '.join(LISTINGS)}")
     console().print(LISTINGS[what]())
@@ -43,7 +43,7 @@ def _near(what: str) -> str:
 
 
 def _names() -> Table:
-    """Everything that can be listed."""
+    """All listings."""
     table = plain_table("edgesim list ...", "what it lists")
     for name, make in LISTINGS.items():
         table.add_row(name, (make.__doc__ or "").rstrip(".\n "))
@@ -51,7 +51,7 @@ def _names() -> Table:
 
 
 def _strategies() -> Table:
-    """Strategies that are installed, with the names of their options."""
+    """Installed strategies, with the names of their options."""
     from edgesim.strategy import discover_all
 
     table = plain_table("strategy", "options", "from", "what it does")
@@ -86,7 +86,7 @@ def _devices() -> Table:
 
 
 def _catalogues() -> Table:
-    """Catalogues that are installed: edgesim's own, and those of other packages."""
+    """Installed catalogues: edgesim's own, and those of other packages."""
     from edgesim.plugins import discover_all
     from edgesim.scenario.catalogue.sources import CATALOGUES
 
@@ -101,11 +101,11 @@ def _catalogues() -> Table:
 
 
 def _runtimes() -> Table:
-    """Engines of the catalogue, which run models on devices."""
+    """Runtimes of the catalogue: inference engines that run models on devices."""
     from edgesim.scenario.catalogue import runtimes
     from edgesim.scenario.catalogue.sources import listed
 
-    table = plain_table("runtime", "what it is", "where its shares of peaks are from")
+    table = plain_table("runtime", "what it is", "source of its shares of peak rates")
     for name, kind in listed(runtimes()):
         if isinstance(kind, InputError):
             table.add_row(name, *["–"] * 1, f"cannot be read: {kind}", style="red")
@@ -139,7 +139,7 @@ def _models() -> Table:
 
 
 def _profiles() -> Table:
-    """Measured profiles that come with edgesim."""
+    """Measured profiles shipped with edgesim."""
     from edgesim.model.shipped import shipped_profiles
 
     table = plain_table(
@@ -161,12 +161,12 @@ def _profiles() -> Table:
 
 
 def _policies() -> Table:
-    """Trained policies that come with edgesim."""
+    """Trained policies shipped with edgesim."""
     from edgesim.planning.policies.shipped import shipped_policies
     from edgesim.planning.splitting.policy import Policy
     from edgesim.report.policy import policy_row
 
-    table = plain_table("policy", "trained in", "learned by", "sees", "actions", "worth")
+    table = plain_table("policy", "trained in", "learned by", "observes", "actions", "value")
     for name, file in shipped_policies().items():
         table.add_row(name, *policy_row(Policy.load(file)))
     return table
@@ -202,7 +202,7 @@ def _radios() -> Table:
 
 
 def _scenarios() -> Table:
-    """Scenarios that come with edgesim."""
+    """Scenarios shipped with edgesim."""
     from edgesim.scenario.load import load
     from edgesim.scenario.text.packaged import packaged_scenarios
 
@@ -213,7 +213,7 @@ def _scenarios() -> Table:
 
 
 def _table_of(make: Callable[[], names.Rows], about: str) -> Callable[[], Table]:
-    """Make a listing of rows, of which the first has the headings."""
+    """Return a function that builds a table from rows, the first of which contains the headings."""
 
     def listing() -> Table:
         headings, *rows = make()
@@ -241,4 +241,4 @@ LISTINGS: Mapping[str, Callable[[], Table]] = MappingProxyType(
         "names": _names,
     }
 )
-"""What can be listed, in the order of the help."""
+"""Listings by name, in the order of the help."""

@@ -1,4 +1,4 @@
-"""The command that draws figures of traces and sweeps."""
+"""Command that draws figures of traces and sweeps."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def plot(
         list[str],
         typer.Argument(
             metavar="TRACE... [KIND]",
-            help="Folders of traces, or of one sweep; then what to draw: distribution, bars, lines, front, "
-            "timeline, series, parts (of latency) or map. Else lines of a sweep, a distribution of a trace, "
-            "bars of several.",
+            help="Folders of traces, or of one sweep; then the kind of figure: distribution, bars, lines, "
+            "front, timeline, series, parts (of latency) or map. By default, lines for a sweep, a "
+            "distribution for one trace, and bars for several.",
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file (.pdf, .svg, .png); NAME-KIND.pdf if not given."),
+        typer.Option("--output", "-o", help="File to write (.pdf, .svg, .png); default NAME-KIND.pdf."),
     ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What to draw, such as e2e_p95_s; e2e, ttft or tpot of a distribution; repeatable.",
+            help="Metric to draw, such as e2e_p95_s; for a distribution e2e, ttft or tpot; repeatable.",
         ),
     ] = None,
     x: Annotated[
         str | None,
         typer.Option(
-            help="lines: the axis of a sweep, or of traces the path of what differs in their scenarios, such "
-            "as workload.arrivals.poisson."
+            help="lines: axis of a sweep; or, for traces, the path at which their scenarios differ, such as "
+            "workload.arrivals.poisson."
         ),
     ] = None,
     where: Annotated[
@@ -57,14 +57,16 @@ def plot(
     ] = None,
     width: Annotated[
         Literal["column", "page"] | None,
-        typer.Option(help="One column (3.5 in) or both (7.16 in); what suits the kind if not given."),
+        typer.Option(help="One column (3.5 in) or both (7.16 in); by default according to the kind."),
     ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(help="Label of a strategy to draw; repeatable.")
     ] = None,
-    replication: Annotated[int | None, typer.Option(help="timeline, series: of which replication.")] = None,
+    replication: Annotated[
+        int | None, typer.Option(help="timeline, series: number of the replication.")
+    ] = None,
     request: Annotated[
-        int | None, typer.Option(help="timeline: number of the request; one of median latency if not given.")
+        int | None, typer.Option(help="timeline: id of the request; one of median latency if not given.")
     ] = None,
     from_: Annotated[
         float | None, typer.Option("--from", help="timeline: all requests from this instant [s] ...")
@@ -72,10 +74,10 @@ def plot(
     until: Annotated[float | None, typer.Option(help="timeline: ... to this one [s].")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a figure for a paper from finished traces, or from a sweep.
+    """Draw a figure for a publication from traces, or from a sweep.
 
-    Text has 8 points at the width of a column or a page; strategies differ in colour, line, marker and
-    hatch. What it was drawn from stands in the file's metadata.
+    Text has 8 points at the width of a column or a page. Strategies differ in colour, line, marker and hatch.
+    The file's metadata name the data that the figure was drawn from.
     """
     from edgesim.report.listings.opened import labelled, strategies_asked
     from edgesim.report.plots.asked import KINDS, Asked, drawn, remarks
@@ -109,17 +111,17 @@ def plot(
             notes.print(f"{label}: {one.incomplete}", style="yellow", markup=False)
     for remark in remarks(found, asked):
         notes.print(remark, style="yellow", markup=False)
-    notes.print(f"drawn into {file}", style="dim", markup=False)
+    notes.print(f"figure: {file}", style="dim", markup=False)
 
 
 def _kind(words: list[str], kinds: tuple[str, ...]) -> tuple[list[Path], str | None]:
-    """Folders, and the kind where the last word, or the first, is one and no folder."""
+    """Split the words into folders and, if the last or first word is a kind and not a folder, that kind."""
     for place in (-1, 0):
         if words[place] in kinds and not Path(words[place]).exists():
             kind = words[place]
             rest = words[:-1] if place else words[1:]
             if not rest:
-                raise InputError(f"plot {kind}: of which trace? Name its folder, too")
+                raise InputError(f"plot {kind}: no trace is given; name its folder, too")
             return [Path(word) for word in rest], kind
     return [Path(word) for word in words], None
 

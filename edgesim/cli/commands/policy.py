@@ -1,4 +1,4 @@
-"""The command that shows a trained policy."""
+"""Command that shows a trained policy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["policy"]
 
 def policy(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A policy's file, or shipped:NAME (edgesim list policies).")
+        str, typer.Argument(metavar="FILE", help="A policy file, or shipped:NAME (edgesim list policies).")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show a trained policy: what it was trained on, what it sees and does, and how it came about."""
+    """Show a trained policy: its training scenario, observations, actions, evaluation and provenance."""
     from edgesim.planning.policies.shipped import policy_file
     from edgesim.planning.splitting.policy import Policy
     from edgesim.report.policy import PolicyReport, policy_as_json

@@ -1,4 +1,4 @@
-"""The command that measures compute."""
+"""Command that measures the compute times of a model."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def profile(
             help="A model of the catalogue, a folder or config file, or an id on the Hugging Face Hub.",
         ),
     ],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the profile here, too.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also save the profile to this file.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.", min=1)] = None,
     budget: Annotated[
-        str, typer.Option(help="How long to measure, warming up included, such as '60 s'.")
+        str, typer.Option(help="Duration of the measurement with its warm-up, such as '60 s'.")
     ] = "60 s",
     max_prompt: Annotated[int, typer.Option(help="Longest prompt to cover.", min=1)] = 256,
     max_context: Annotated[int, typer.Option(help="Longest context to cover.", min=1)] = 512,
@@ -48,23 +50,23 @@ def profile(
     ] = None,
     shard: Annotated[
         list[int] | None,
-        typer.Option(help="Cut blocks into so many tensor shards and time one, too; repeatable.", min=1),
+        typer.Option(help="Number of tensor shards per block, of which one is timed; repeatable.", min=1),
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="Device kind that this machine is of; written into the profile's file.")
+        str, typer.Option(help="Device kind of this machine; written into the profile's file.")
     ] = "",
     messages: Annotated[
         bool,
         typer.Option(
-            "--messages", help="Also measure what messages and sums between two processes cost here, in use."
+            "--messages", help="Also measure the cost of messages and sums between two busy processes here."
         ),
     ] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the parts of a model on this machine, by real forward passes, with weights in the number format.
+    """Measure the compute times of a model's parts on this machine by real forward passes in the given dtype.
 
-    A file with a --kind is used as measured by every scenario that has it in its 'profiles'.
+    Scenarios that list a file with a --kind in their 'profiles' use its times for that device kind.
     """
     from edgesim.measure.cache import ensure_profile
     from edgesim.measure.grid import Grid
@@ -75,14 +77,14 @@ def profile(
     architecture, is_packed = plain_architecture(model, dtype=dtype)
     if is_packed:
         notes.print(
-            f"{model}: its config quantises its weights; modules with plain weights in {dtype} are measured",
+            f"{model}: the config has quantised weights; modules with plain weights in {dtype} are measured",
             style="yellow",
             markup=False,
         )
     if device.partition(":")[0] not in ("cpu", "cuda"):
         raise InputError(f"--device: found {device!r}; expected cpu or cuda")
     if kind and output is None:
-        raise InputError("--kind: it is written into the saved file alone; say where with --output FILE")
+        raise InputError("--kind: it is only written into a saved file; add --output FILE")
     grid = Grid.covering(
         max_prompt,
         max_context,
@@ -90,16 +92,16 @@ def profile(
         tuple(shard or (1,)),
         tuple({1, *(prefill_batch or ())}),
     )
-    with measuring_progress(notes) as tell:
+    with measuring_progress(notes) as report:
         measured = ensure_profile(
             architecture,
             threads=threads or os.cpu_count() or 1,
             device=device,
             grid=grid,
             budget_s=budget_s,
-            progress=tell,
+            progress=report,
             refresh=refresh,
-            force=True,  # it is shown, with how far off it is
+            force=True,  # the profile is shown together with its error
         )
     if messages:
         from edgesim.measure.real.in_context import measure_communication
@@ -131,7 +133,7 @@ def _print_profile(console: Console, profile: Profile) -> None:
     if (late := profile.host.get("lateness")) is not None:
         spread = "" if late["law"] == "exponential" else f", spread: {late['spread']:.3g}"
         console.print(
-            f"halves of blocks were late by {1e6 * late['mean_s']:.3g} µs in the mean; in a scenario, "
+            f"mean lateness of half blocks: {1e6 * late['mean_s']:.3g} µs; in a scenario, "
             f"lateness: {{law: {late['law']}, mean: {1e6 * late['mean_s']:.3g} us{spread}}}",
             soft_wrap=True,
         )
@@ -139,7 +141,7 @@ def _print_profile(console: Console, profile: Profile) -> None:
     console.print(
         f"this machine reaches {ceilings.flop_per_s / 1e9:.0f} GFLOP/s in a matrix product, streams "
         f"{ceilings.bytes_per_s / 1e9:.1f} GB/s of weights, "
-        f"and pays {1e6 * ceilings.overhead_s:.0f} µs per call",
+        f"and has an overhead of {1e6 * ceilings.overhead_s:.0f} µs per call",
         soft_wrap=True,
     )
     console.print(
@@ -151,7 +153,7 @@ def _print_profile(console: Console, profile: Profile) -> None:
 
 def _print_communication(console: Console, found: Communication) -> None:
     table = plain_table(
-        "size", "message: sending", "on its way", "receiving", "slowed", f"sum over {found.n_members}"
+        "size", "message: sending", "in transit", "receiving", "slowed", f"sum over {found.n_members}"
     )
     for message, one_sum in zip(found.messages, found.sums, strict=True):
         times_s = (message.send_s, message.transit_s, message.receive_s, message.slowed_s, one_sum.seconds)

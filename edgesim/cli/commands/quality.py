@@ -1,4 +1,4 @@
-"""The command that measures answers."""
+"""Command that measures answer quality."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["quality"]
 TextFile = Annotated[
     str,
     typer.Option(
-        help="Text to judge on: plain, or Parquet or JSON lines with a column 'text'; bundled is the "
+        help="Text to evaluate on: plain, or Parquet or JSON lines with a column 'text'; bundled is the "
         "held-out part of Python's own documentation."
     ),
 ]
@@ -29,31 +29,31 @@ def quality(
     model: ModelName = "bundled",
     text: TextFile = "bundled",
     tokens: Annotated[
-        int | None, typer.Option(help="Tokens predicted in a pass, at most; 20000 if not given.", min=1)
+        int | None, typer.Option(help="Most tokens to predict in a pass; 20000 if not given.", min=1)
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(help="Passes with new draws for each impairment; 1 if not given.", min=1)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of noise and losses; 1 if not given.", min=0)] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Copy table and exit records into this folder.")
+        Path | None, typer.Option("--output", "-o", help="Save the table and exit records in this folder.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw them into this file (.png, .pdf, .svg).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure to this file (.png, .pdf, .svg).")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if answers are kept.")] = False,
     generation: Annotated[
         bool,
         typer.Option(
             "--generation",
-            help="Also what tokens that leave early do to later ones, by what is done about their keys and "
-            "values; a quarter of an hour of the bundled model, where it is not kept.",
+            help="Also measure how early exits affect later tokens, for each way of filling the KV cache; "
+            "takes 15 minutes for the bundled model if not kept.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure what noise, rounding, losses and early exits do to a model's answers, by real forward passes.
+    """Measure how noise, rounding, losses and early exits impair a model's answers, by real forward passes.
 
-    What was measured is kept, and found again by every scenario that says 'quality: MODEL'.
+    The measurement is kept, and used by every scenario with 'quality: MODEL'.
     """
     from edgesim.measure.generation.generation_cache import ensure_generation
     from edgesim.measure.quality_cache import EXITS_FILE, TABLE_FILE, ensure_answers
@@ -63,14 +63,14 @@ def quality(
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if output is not None:
         make_folder(output)
-    with measuring_progress(notes, unit="passes") as tell:
+    with measuring_progress(notes, unit="passes") as report:
         measured = ensure_answers(
-            model, text, n_tokens=tokens, repeats=repeats, seed=seed, refresh=refresh, progress=tell
+            model, text, n_tokens=tokens, repeats=repeats, seed=seed, refresh=refresh, progress=report
         )
         generated = None
         if generation:
             generated = ensure_generation(
-                model, text, n_tokens=measured.n_tokens_asked, refresh=refresh, progress=tell
+                model, text, n_tokens=measured.n_tokens_asked, refresh=refresh, progress=report
             )
     if output is not None:
         try:
@@ -79,13 +79,15 @@ def quality(
             if generated is not None:
                 generated.save(output)
         except OSError as error:
-            raise InputError(f"--output: {output} cannot be written ({error}); name another folder") from None
+            raise InputError(
+                f"--output: {output} cannot be written ({error}); choose another folder"
+            ) from None
         notes.print(f"saved in {output}", style="dim", markup=False)
     if plot is not None:
         from edgesim.report.answers.quality_plot import plot_quality
 
         plot_quality(measured, plot)
-        notes.print(f"drawn into {plot}", style="dim", markup=False)
+        notes.print(f"figure: {plot}", style="dim", markup=False)
     if as_json:
         stated = as_rows(measured)
         if generated is not None:

@@ -1,4 +1,4 @@
-"""The command that makes a page of a trace or of a sweep."""
+"""Command that writes an HTML report of a trace or a sweep."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["report"]
 def report(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="TRACE|SWEEP", help="A folder that 'edgesim run' or 'edgesim sweep' wrote."),
+        typer.Argument(metavar="TRACE|SWEEP", help="Folder written by 'edgesim run' or 'edgesim sweep'."),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The page (*.html); by default the folder's name with .html, here."
+            "--output", "-o", help="File to write (*.html); by default the folder's name with .html, here."
         ),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make one HTML page of a trace or a sweep, with figures, tables and where they come from.
+    """Write an HTML report of a trace or a sweep, with figures, tables and provenance.
 
-    It needs no network, and can be sent as it is. An earlier page of that name is overwritten.
+    The page is self-contained and needs no network. An earlier page of that name is overwritten.
     """
     from edgesim.report.listings.opened import opened
     from edgesim.report.page.sweep_page import sweep_page
@@ -57,7 +57,7 @@ def report(
 
 
 def _checked(file: Path) -> Path:
-    """Before minutes may be spent on what goes there."""
+    """Check the output file before a long computation."""
     from edgesim.report.outputs import check_output
 
     if file.suffix.lower() not in (".html", ".htm"):

@@ -1,4 +1,4 @@
-"""The command that simulates."""
+"""Command that simulates a scenario."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the trace; by default traces/NAME, numbered if it exists.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
-    replications: Annotated[int | None, typer.Option(help="Another number of replications.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; replaces the scenario's.")] = None,
+    replications: Annotated[
+        int | None, typer.Option(help="Number of replications; replaces the scenario's.")
+    ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")
     ] = None,
     set_: Overrides = None,
-    jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    jobs: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Take a profile even if it misses held-out points by over 100 %."),
+        typer.Option("--force", help="Use a profile even if its error at held-out points exceeds 100 %."),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an earlier trace in --out.")] = False,
     resume: Annotated[
@@ -52,7 +54,7 @@ def run(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Count KV bytes, battery charge and SNR over time, too, sampled so often, such as '0.1 s'.",
+            help="Also record KV bytes, battery charge and SNR over time, with this period, such as '0.1 s'.",
         ),
     ] = None,
     parameters: Annotated[
@@ -60,7 +62,8 @@ def run(
         typer.Option(
             "--parameters",
             min=2,
-            help="Run again under so many sets of fitted parameters (19 or more for 90 %), for an interval.",
+            help="Number of further runs with other sets of fitted parameters (19 or more for 90 %), for an "
+            "interval.",
         ),
     ] = None,
     metrics: Annotated[
@@ -84,15 +87,15 @@ def run(
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
         with writing(out):
-            out.exists()  # which is refused of a name that no file can have
+            out.exists()  # raises if the name is invalid
     counters_s = None if counters is None else runner.interval_s("--counters", counters)
     asked = load_scenario(scenario, set_, seed=seed, replications=replications)
-    with measuring_progress(notes) as tell:
+    with measuring_progress(notes) as measuring:
         prepared = runner.prepare(
             asked,
             only=strategy or (),
             refresh=refresh,
-            measuring=tell,
+            measuring=measuring,
             trainer=training_on_demand(notes),
             force=force,
         )
@@ -110,7 +113,9 @@ def run(
         notes.print(remark, style="yellow", markup=False)
     if parameters is None and holds_a_set(prepared.kinds):
         notes.print(
-            "runtimes at the centre of their fit; --parameters 19 shows what it leaves open", style="dim"
+            "runtimes use central values of their fitted parameters; --parameters 19 shows the effect of "
+            "their uncertainty",
+            style="dim",
         )
     if parameters is not None:
         check_spread(prepared, parameters)
@@ -143,8 +148,8 @@ def run(
     empty = [row.strategy for row in compared.rows if row.outcomes.offered == 0]
     if empty and asked.warmup_s:
         notes.print(
-            f"nothing to report of {', '.join(empty)}: no request arrived after the warm-up of "
-            f"{asked.warmup_s:g} s; shorten it, or let more arrive",
+            f"no results for {', '.join(empty)}: no request arrived after the warm-up of "
+            f"{asked.warmup_s:g} s; shorten the warm-up, or add requests",
             style="yellow",
             markup=False,
         )
@@ -153,6 +158,6 @@ def run(
 
 @contextmanager
 def _counting(notes: Console, prepared: Prepared, n_times: int = 1) -> Iterator[Callable[[Ran], None]]:
-    """A bar of replications, of all strategies so many times."""
-    with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as tell:
-        yield lambda ran: tell(f"{ran.strategy}, replication {ran.replication}")
+    """Show a progress bar over all strategies and replications, repeated `n_times`."""
+    with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as count:
+        yield lambda ran: count(f"{ran.strategy}, replication {ran.replication}")

@@ -1,4 +1,4 @@
-"""The command that prints the JSON Schema of scenarios."""
+"""Command that prints the JSON Schema of scenarios."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["schema"]
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
 ) -> None:
-    """Print the JSON Schema of scenario files, installed strategies included, for editors."""
+    """Print the JSON Schema of scenario files for editors, with the options of installed strategies."""
     text = schema_text()
     if output is None:
         typer.echo(text, nl=False)

@@ -1,4 +1,4 @@
-"""The command that prints finished traces again."""
+"""Command that prints the comparison of traces, or the results of a sweep."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def show(
     ],
     as_: Annotated[
         Literal["table", "json", "csv", "markdown", "latex"],
-        typer.Option("--as", help="How it is written; LaTeX uses booktabs."),
+        typer.Option("--as", help="Output format; LaTeX uses booktabs."),
     ] = "table",
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="Every metric, not only the usual ones.")
+        bool, typer.Option("--metrics", help="Show every metric, not only the usual ones.")
     ] = False,
     metric: Annotated[
         list[str] | None,
@@ -38,14 +38,14 @@ def show(
     ] = None,
     intervals: Annotated[
         Literal["ends", "half", "none"],
-        typer.Option(help="95 % intervals as [low, high], as ± the larger side, or not at all."),
+        typer.Option(help="95 % intervals as [low, high], as ± the larger half-width, or none."),
     ] = "ends",
     quiet: Quiet = False,
 ) -> None:
-    """Print the comparison of finished traces again, or the cells of a sweep.
+    """Print the comparison of traces, or the cells of a sweep.
 
-    One trace as a table is what 'edgesim run' printed; several stand one below the other, or side by side in
-    one table where metrics are named, or other intervals or another form are asked for.
+    For one trace, the table is the same as from 'edgesim run'. The tables of several traces are printed one
+    after the other, or combined in one table if metrics, other intervals or another format are chosen.
     """
     from edgesim.cli.comparing import compared_as_json, print_compared
     from edgesim.report.comparison import comparison

@@ -1,4 +1,4 @@
-"""The command that prints a scenario as it takes effect."""
+"""Command that prints a scenario with all overrides, included files and defaults."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["show_config"]
 def show_config(
     scenario: ScenarioName,
     set_: Overrides = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that is there.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Print a scenario as it takes effect: with overrides, included files, and every default filled in.
+    """Print a scenario with overrides, included files and all defaults filled in.
 
-    What is printed is a scenario of the same study, for a file in the same folder.
+    The output is a scenario that defines the same study if saved in the same folder.
     """
     from importlib.metadata import version
 

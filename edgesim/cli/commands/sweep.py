@@ -1,4 +1,4 @@
-"""The command that sweeps a scenario over values."""
+"""Command that runs a scenario for combinations of parameter values."""
 
 from __future__ import annotations
 
@@ -31,82 +31,88 @@ def sweep(
         typer.Option(
             "--set",
             metavar="PATH=VALUE,VALUE,...",
-            help="Values of an axis, such as workload.arrivals.poisson='0.5 Hz,1 Hz'; a single value is a "
-            "change of the scenario. Repeatable: every value with every other.",
+            help="Values of an axis, such as workload.arrivals.poisson='0.5 Hz,1 Hz'; a single value changes "
+            "the scenario. Repeatable; all combinations are run.",
         ),
     ] = None,
-    zip_: Annotated[bool, typer.Option("--zip", help="Let axes go in step instead.")] = False,
+    zip_: Annotated[bool, typer.Option("--zip", help="Advance all axes together instead.")] = False,
     case: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME:PATH=VALUE;...",
-            help="A named list of changes; repeatable. Together they are one axis more.",
+            help="A named list of changes; repeatable. Together, the cases form one more axis.",
         ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; by default sweeps/NAME, numbered if it exists.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
-    replications: Annotated[int | None, typer.Option(help="Another number of replications.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; replaces the scenario's.")] = None,
+    replications: Annotated[
+        int | None, typer.Option(help="Number of replications; replaces the scenario's.", min=1)
+    ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(help="Label of a strategy to run; repeatable.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    jobs: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
     dask: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Work on a Dask cluster: the address of its scheduler, or local:2 for two processes here.",
+            help="Run on a Dask cluster: the address of its scheduler, or local:2 for two local workers.",
         ),
     ] = None,
     keep: Annotated[
-        str, typer.Option(help="results; or also the tables of requests, or of spans.")
+        str, typer.Option(help="Data to keep: results; or also the tables of requests, or of spans.")
     ] = "results",
     until: Annotated[
         str | None,
         typer.Option(
             metavar="METRIC±PERCENT%",
-            help="Add replications until the mean is so precise, such as 'e2e_mean_s±2%'.",
+            help="Add replications until the mean has this precision, such as 'e2e_mean_s±2%'.",
         ),
     ] = None,
-    at_least: Annotated[int | None, typer.Option(help="Replications at least, with --until: 10.")] = None,
-    at_most: Annotated[int | None, typer.Option(help="Replications at most, with --until: 100.")] = None,
+    at_least: Annotated[
+        int | None, typer.Option(help="Fewest replications with --until; 10 if not given.")
+    ] = None,
+    at_most: Annotated[
+        int | None, typer.Option(help="Most replications with --until; 100 if not given.")
+    ] = None,
     capacity: Annotated[
         str | None,
         typer.Option(
             metavar="PATH=LOW..HIGH",
             help="Search for the highest load that meets the objectives, such as "
-            "workload.arrivals.poisson='0.1..5 Hz'. Between whole numbers without a unit only whole ones are "
-            "tried (1.0..4: others, too).",
+            "workload.arrivals.poisson='0.1..5 Hz'. If both ends are whole numbers without a unit, only "
+            "whole numbers are tried (1.0..4: others, too).",
         ),
     ] = None,
     attain: Annotated[
-        float | None, typer.Option(help="Share of requests that has to meet the scenario's objectives.")
+        float | None, typer.Option(help="Share of requests that must meet the scenario's objectives.")
     ] = None,
     meets: Annotated[
-        str | None, typer.Option(metavar="METRIC<=LIMIT", help="What has to be met instead.")
+        str | None, typer.Option(metavar="METRIC<=LIMIT", help="Limit on a metric to be met instead.")
     ] = None,
     resolution: Annotated[
-        float | None, typer.Option(help="How near a search gets, relative to the load: 0.01.")
+        float | None, typer.Option(help="Relative resolution of the search; 0.01 if not given.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a sweep that was stopped, in --out.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped sweep in --out.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="With --resume, run again what has failed.")
+        bool, typer.Option("--retry-failed", help="With --resume, repeat failed runs.")
     ] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Measure even if a profile is kept.")] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Take a profile even if it misses held-out points by over 100 %."),
+        typer.Option("--force", help="Use a profile even if its error at held-out points exceeds 100 %."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a row a run.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON, one row per run.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a scenario over values of what it says, and keep the results as one data set.
+    """Run a scenario for all combinations of parameter values, and store the results as one data set.
 
-    Every cell (combination of values) meets the same requests in the same replication. A sweep that was
-    stopped goes on with --resume and comes to the same bytes.
+    Every cell (combination of values) has the same requests in the same replication. A stopped sweep can be
+    continued with --resume; its results are then the same to the byte.
     """
     from edgesim.runner import free_folder
     from edgesim.sweep.asking import Options, asked_for
@@ -123,9 +129,9 @@ def sweep(
         raise InputError("--seed: the seed is set by --set or --case as well; leave one of them out")
     fixed = [f"{path}={values[0]}" for path, values in given.items() if len(values) == 1]
     if resume and out is None:
-        raise InputError("--resume: say which sweep goes on, by --out FOLDER")
+        raise InputError("--resume: name the sweep to continue, with --out FOLDER")
     if retry_failed and not resume:
-        raise InputError("--retry-failed: it goes with --resume")
+        raise InputError("--retry-failed: it requires --resume; add it")
     with measuring_progress(notes) as measuring:
         asked = asked_for(
             lambda changes: load_scenario(scenario, [*fixed, *changes], seed=seed),
@@ -168,8 +174,8 @@ def sweep(
         notes = Console(stderr=True, highlight=False, soft_wrap=True)
         first = failures.iloc[0]
         notes.print(
-            f"{len(failures)} units have failed, the first of them cell {first['cell']}, replication "
-            f"{first['replication']}: {first['reason']}; run them again with --resume --retry-failed "
+            f"{len(failures)} runs have failed, the first in cell {first['cell']}, replication "
+            f"{first['replication']}: {first['reason']}; repeat them with --resume --retry-failed "
             f"--out {folder}",
             markup=False,
         )
@@ -194,15 +200,15 @@ def _show(found: Sweep, as_json: bool) -> None:
 
 @contextmanager
 def _counting(notes: Console) -> Iterator[Callable[[Unit, str | None, int | None], None]]:
-    with counting_up(notes, "sweeping") as tell:
-        yield lambda unit, failed, n_asked: tell(
+    with counting_up(notes, "sweeping") as report:
+        yield lambda unit, failed, n_asked: report(
             f"cell {unit.cell}, replication {unit.replication}{' failed' if failed else ''}", n_asked
         )
 
 
 @contextmanager
 def _kept_on_stop(folder: Path) -> Iterator[None]:
-    """Say what is kept of a sweep that is stopped."""
+    """Context manager that reports what is kept of a sweep that is stopped."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
@@ -211,10 +217,11 @@ def _kept_on_stop(folder: Path) -> Iterator[None]:
         try:
             missing = Sweep(folder).incomplete
         except InputError:
-            missing = None  # nothing was begun
+            missing = None  # the sweep had not started
         if missing is not None:
             Console(stderr=True, soft_wrap=True, highlight=False).print(
-                f"stopped; the sweep in {folder} is {missing}, and stays; go on with --resume --out {folder}",
+                f"stopped; the sweep in {folder} is {missing}, and is kept; continue with --resume "
+                f"--out {folder}",
                 markup=False,
             )
         if isinstance(error, KeyboardInterrupt):

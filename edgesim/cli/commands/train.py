@@ -1,4 +1,4 @@
-"""The command that trains policies."""
+"""Command that trains policies."""
 
 from __future__ import annotations
 
@@ -27,42 +27,41 @@ __all__ = ["train"]
 def train(
     scenario: ScenarioName,
     strategy: Annotated[
-        str | None, typer.Option(help="Label of the strategy to train; the one that can be, if there is one.")
+        str | None, typer.Option(help="Label of the strategy to train; by default the only trainable one.")
     ] = None,
     decision: Annotated[
-        str | None, typer.Option(help="Which of its decisions; the one that can be trained, if not given.")
+        str | None, typer.Option(help="Name of the decision to train; by default the trainable one.")
     ] = None,
-    algorithm: Annotated[str | None, typer.Option(help="ppo, a2c or dqn; else the strategy's own.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="ppo, a2c or dqn; by default the strategy's.")] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Decisions to learn from; else the strategy's own number.", min=1)
+        int | None, typer.Option(help="Decisions to learn from; by default the strategy's number.", min=1)
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of all that is drawn in learning; else the strategy's own.", min=0),
+        typer.Option(help="Seed of all random draws in training; by default the strategy's.", min=0),
     ] = None,
     utility: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=NUMBER", help="Another weight of what requests are worth, such as latency_per_s=1."
+            metavar="NAME=NUMBER", help="Weight in the utility of a request, such as latency_per_s=1."
         ),
     ] = None,
     judged: Annotated[
-        int, typer.Option(help="Replications in which it is set against every fixed choice.", min=1)
+        int, typer.Option(help="Replications in which it is compared with every fixed choice.", min=1)
     ] = 4,
     set_: Overrides = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Save the policy here, too (*.safetensors).")
+        Path | None, typer.Option("--output", "-o", help="Also save the policy to this file (*.safetensors).")
     ] = None,
     replace_: Annotated[
         bool, typer.Option("--replace", "--force", help="Overwrite an earlier policy in --output.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the policy of a strategy by reinforcement learning over the event loop, and judge it.
+    """Train the policy of a strategy by reinforcement learning in the simulator, and evaluate it.
 
-    It is kept, and found again by a strategy that says 'policy: trained' with the same settings; which these
-    are is said at the end. It learns in episodes of its own, whatever the scenario's seed, replications and
-    horizon.
+    The policy is kept, and used by a strategy with 'policy: trained' and the same settings, which are printed
+    at the end. Training episodes are independent of the scenario's seed, replications and horizon.
     """
     from edgesim import runner
     from edgesim.cli.wishes import Wishes
@@ -77,12 +76,12 @@ def train(
     asked = load_scenario(scenario, set_)
     known = contenders(asked)
     place = list(known).index(_label(known, strategy))
-    # What an option says is said there, so that a run with the same options finds the policy.
+    # Changes are made through the strategy's options if possible, so that a run with these finds the policy.
     settings, left = wishes.as_options(list(known.values())[place], place)
     if settings:
         asked = load_scenario(scenario, [*(set_ or ()), *settings])
     label = list(contenders(asked))[place]
-    # Before minutes are spent on measuring, by ceilings.
+    # Check before minutes are spent on measuring; ceilings are enough for that.
     rehearsed = runner.prepare(asked, only=(label,), measure=False, finds_policies=False)
     wishes.check(runner.lesson(rehearsed, label).training)
     with measuring_progress(notes) as measuring:
@@ -102,7 +101,7 @@ def train(
     file = output
     if output is not None:
         write_policy(taught, output)
-    if output is None or not left.any:  # else no run would look for it
+    if output is None or not left.any:  # otherwise no run would find it
         kept = keep_policy(taught)
         file = output or kept
     console().print(PolicyReport(taught, f"policy of {label} in {asked.origin.name}"))
@@ -111,14 +110,14 @@ def train(
     finds = _found_by(scenario, [*(set_ or ()), *settings], prepared.strategies[label], place)
     if left.any:
         finds = (
-            f"no option of {label} says {' and '.join(left.names)}, so a run does not look for this policy: "
-            "name the file in the strategy's options"
+            f"{label} has no option for {' and '.join(left.names)}, so a run does not find this policy: name "
+            "the file in the strategy's options"
         )
     notes.print(finds, style="dim", markup=False)
 
 
 def _check_output(output: Path | None, may_replace: bool) -> None:
-    """Before minutes are spent on what goes there."""
+    """Check the output file before a long computation."""
     from edgesim.report.outputs import check_output
 
     if output is None:
@@ -140,7 +139,7 @@ def _probe(output: Path) -> None:
 
 
 def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
-    """The strategy named; else the one that wants training, or the only one that can be trained."""
+    """Return the named strategy; by default the only one that needs training, or that can be trained."""
     from edgesim.strategy import Strategy
 
     able = [label for label, one in strategies.items() if type(one).training is not Strategy.training]
@@ -171,7 +170,7 @@ def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
 
 
 def _found_by(scenario: str, settings: list[str], strategy: Strategy, place: int) -> str:
-    """Say which run finds the policy."""
+    """Return a note with the command whose run uses the policy."""
     from pydantic import ValidationError
 
     if not strategy.needs_training:

@@ -1,4 +1,4 @@
-"""The command that trains early exits."""
+"""Command that trains early exits."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def train_exits(
     text: Annotated[
         str,
         typer.Option(
-            help="Text to learn from: plain, or Parquet or JSON lines with a column 'text'; bundled is "
-            "Python's own documentation, less the part that 'edgesim quality' judges on."
+            help="Text to train on: plain, or Parquet or JSON lines with a column 'text'; bundled is "
+            "Python's own documentation without the part that 'edgesim quality' evaluates on."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model with its exits.")],
     blocks: Annotated[
         str,
         typer.Option(
-            help="After how many blocks, such as 2,4,6; if not given, where the model has exits, "
-            "or at the quarters."
+            help="Numbers of blocks before each exit, such as 2,4,6; by default the model's own exits, or "
+            "the quarters."
         ),
     ] = "",
     steps: Annotated[int, typer.Option(help="Training steps.", min=1)] = 300,
     seed: Annotated[int, typer.Option(help="Seed of the batches.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Train early exits for a model on its frozen blocks, calibrate them, and judge them.
+    """Train early exits of a model with its blocks frozen, calibrate the exits, and evaluate them.
 
-    A tenth of the text, taken from all over it, is kept for calibration, and another tenth for judging.
+    A tenth of the text, sampled from all over it, is reserved for calibration, another tenth for evaluation.
     """
     from edgesim.measure.exits import calibrated, exit_quality
     from edgesim.measure.exits import train_exits as train
@@ -53,12 +53,12 @@ def train_exits(
     loaded = load_language_model(model)
     learn, calibrate, judge = parts_to_learn(text)
     chosen = _numbers(blocks) or loaded.exit_blocks
-    with measuring_progress(notes, unit="steps") as tell:
-        trained = train(loaded, learn, chosen, steps=steps, seed=seed, progress=tell)
+    with measuring_progress(notes, unit="steps") as report:
+        trained = train(loaded, learn, chosen, steps=steps, seed=seed, progress=report)
     trained = calibrated(trained, calibrate)
     rows = exit_quality(trained, judge)
     save_with_exits(trained, model, output, rows)
-    console().print(ExitsTable(rows, f"{loaded.name}, on {judge.name}, which nothing was trained on"))
+    console().print(ExitsTable(rows, f"{loaded.name}, on {judge.name}, not used in training"))
     notes.print(f"model and exits: {output}", style="dim", markup=False)
 
 

@@ -1,1 +1,1 @@
-"""Metrics, a file each: the file is named as its metric, or as the family of metrics in it."""
+"""edgesim's metrics: one module per metric or family, named after it."""

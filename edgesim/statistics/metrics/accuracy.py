@@ -1,4 +1,4 @@
-"""The share of tokens that were right."""
+"""Share of correct tokens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["ACCURACY"]
 
 ACCURACY = Metric(
     name="accuracy",
-    title="right tokens, share",
-    meaning="tokens that were right, where answers are measured",
+    title="correct tokens, share",
+    meaning="share of tokens that were correct, if answers are measured",
     unit="share",
     is_better_low=False,
     place=18,

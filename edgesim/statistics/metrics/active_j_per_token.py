@@ -1,4 +1,4 @@
-"""Energy of work per token."""
+"""Active energy per delivered token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The share of requests that met every objective."""
+"""Share of requests that met every objective."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["ATTAINMENT"]
 ATTAINMENT = Metric(
     name="attainment",
     title="objectives met, share",
-    meaning="requests that met every objective",
+    meaning="share of requests that met every objective",
     unit="share",
     is_better_low=False,
     place=13,

@@ -1,4 +1,4 @@
-"""Requests per second that met every objective."""
+"""Goodput: completed requests per second that met every objective."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["GOODPUT_PER_S"]
 GOODPUT_PER_S = Metric(
     name="goodput_per_s",
     title="goodput, requests/s",
-    meaning="of these, those that met every objective",
+    meaning="requests completed in the steady window that met every objective",
     unit="1/s",
     is_better_low=False,
     place=12,

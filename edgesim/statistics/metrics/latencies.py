@@ -1,4 +1,4 @@
-"""Means and percentiles of the four latencies."""
+"""Means and percentiles of the four latencies: TTFT, TPOT, ITL and E2E."""
 
 from __future__ import annotations
 

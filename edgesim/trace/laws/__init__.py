@@ -1,5 +1,5 @@
-"""The laws that any trace must obey, whoever wrote it and whatever strategy ran.
+"""Laws (invariants) that every trace must obey, for any strategy and any program that wrote it.
 
-Each says what is expected of a column, alone or beside others;
-:func:`edgesim.trace.laws.check.violations` holds a trace to all of them.
+A law states what is expected of a column, alone or in relation to others.
+:func:`edgesim.trace.laws.check.violations` checks a trace against all laws.
 """

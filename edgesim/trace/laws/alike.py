@@ -1,4 +1,4 @@
-"""Laws across strategies and replications: all of them are there, and meet the same world."""
+"""Laws across runs: all runs exist, with the same devices, and the same requests under every strategy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LASTING = ("group", "kind", "origin", "serving", "memory_bytes", "idle_w", "act
 _SAME = "that of the same request under another strategy"
 REQUESTS_ALIKE = {column: Law(f"requests.{column}", _SAME) for column in (*_ASKED, "arrived_at_s")}
 DEVICES_ALIKE = {
-    column: Law(f"devices.{column}", "the same in every run, as all meet one world") for column in _LASTING
+    column: Law(f"devices.{column}", "the same in every run of the trace") for column in _LASTING
 }
 SAME_IDS = Law("requests.request_id", "the requests of every other strategy")
 SAME_NAMES = Law("devices.device", "the devices of every other run")
@@ -30,13 +30,13 @@ ALIKE_LAWS = (SAME_IDS, *REQUESTS_ALIKE.values(), SAME_NAMES, *DEVICES_ALIKE.val
 
 
 def lacking(trace: Readable, *, may_be_incomplete: bool = False) -> Iterator[str]:
-    """What run.json speaks of and the folder lacks."""
+    """Yield contradictions within run.json, and between it and the tables that exist in the folder."""
     status = str(trace.run.get("status", "complete"))
     if status in ("running", "stopped") or status.startswith("failed: "):
         if not may_be_incomplete:
-            yield f"run.json, status: found {status}, expected complete: the run did not come to its end"
+            yield f"run.json, status: found {status}, expected complete: the run did not finish"
     elif status != "complete":
-        yield f"run.json, status: found {status}, expected complete, running, stopped, or failed and why"
+        yield f"run.json, status: found {status}, expected complete, running, stopped, or failed: (reason)"
     run: Mapping[str, Any] = trace.run
     horizon_s, warmup_s = run.get("horizon_s"), run.get("warmup_s") or 0.0
     if horizon_s is not None and warmup_s > horizon_s:
@@ -60,12 +60,12 @@ def lacking(trace: Readable, *, may_be_incomplete: bool = False) -> Iterator[str
 
 
 class SameRequests:
-    """Holds one replication's requests to those of the first strategy.
+    """Compares the requests of one replication with those of the first strategy.
 
-    Where users wait for answers before they ask again (run.json says so), arrivals depend on the strategy,
-    and how many requests a horizon lets through does, too: the law then holds of the requests that two
-    strategies share, and of all but their instants. Of other requests, those that came after the end of the
-    shorter run may be missing.
+    If users wait for answers before their next request (stated in run.json), arrivals depend on the strategy,
+    and so does the number of requests before the horizon. Then only requests that both strategies have are
+    compared, and not their arrival instants. Otherwise, requests may be missing only if they arrive after
+    the end of the shorter run.
     """
 
     def __init__(self, run: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class SameRequests:
         self._first: tuple[str, Rows, float] | None = None
 
     def check(self, strategy: str, requests: Rows, duration_s: float) -> Iterator[str]:
-        """Check another strategy's requests; the first to come sets the measure."""
+        """Check another strategy's requests; the first call sets the reference."""
         if self._first is None:
             self._first = (strategy, requests, duration_s)
             return
@@ -103,13 +103,13 @@ class SameRequests:
 
 
 class SameDevices:
-    """Holds every run's devices to those of the first."""
+    """Compares the devices of every run with those of the first."""
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[Any, ...]] | None = None
 
     def check(self, devices: Rows) -> Iterator[str]:
-        """Check another run's devices; the first to come sets the measure."""
+        """Check another run's devices; the first call sets the reference."""
         columns = [_values(devices, column).tolist() for column in ("device", *_LASTING)]
         mine = {name: tuple(facts) for name, *facts in zip(*columns, strict=True)}
         if self._first is None:
@@ -128,7 +128,7 @@ _TYPES = {table: {column.name: column.type for column in columns} for table, col
 
 
 def _values(rows: Rows, column: str) -> npt.NDArray[Any]:
-    """A column's values, names in words."""
+    """Return a column's values; names as strings."""
     if "dictionary" in str(_TYPES[rows.name][column]):
         places, names = rows.names(column)
         return np.array([*names, None], dtype=object)[places]

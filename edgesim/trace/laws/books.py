@@ -1,4 +1,4 @@
-"""Laws of sums over all spans of a run: tokens, energy and busy time, part by part."""
+"""Laws of sums over all spans of a run: tokens, energy and busy time."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ COMPUTED_J = Law(
 )
 SENT_J = Law(
     "devices.energy_tx_j",
-    "no more than the energy of what it sent, or answered on the air",
+    "no more than the energy of its transmissions, with its acknowledgements on the air",
     ("spans.energy_j", "spans.device"),
 )
 TAKEN_J = Law(
     "devices.energy_rx_j",
-    "no more than the energy of what it received, or was answered on the air",
+    "no more than the energy of its receptions, with acknowledgements on the air",
     ("spans.energy_j", "spans.peer"),
 )
 CARRIED_J = Law(
     "devices.energy_tx_j",
-    "together with energy_rx_j of all devices the energy of what was carried",
+    "with energy_rx_j, summed over all devices, the energy of all messages and sums",
     ("devices.energy_rx_j", "spans.energy_j"),
 )
 BUSY = Law(
@@ -72,7 +72,7 @@ BOOK_LAWS = (
 
 
 class Books:
-    """Adds up the spans of one run, and holds its requests and devices to the sums."""
+    """Check of one run's requests and devices against sums over its spans, which are added in parts."""
 
     def __init__(self, there: There) -> None:
         self._there = there
@@ -88,7 +88,7 @@ class Books:
         self._unions = Unions()
 
     def add(self, spans: Rows) -> Iterator[str]:
-        """Add a part of the spans; says where tokens come out of order."""
+        """Add a part of the spans, and yield a violation if tokens are delivered out of order."""
         there = self._there
         request, device = there.request_of(spans), there.device_of(spans)
         energy_j = spans.floats("energy_j")
@@ -101,7 +101,7 @@ class Books:
         _add(self._sent_j, device, energy_j, ~on_processor)
         is_hop, peer = spans.named("kind", *HOPS), there.device_of(spans, "peer")
         _add(self._taken_j, peer, energy_j, is_hop)
-        # On the air a receiver may answer: it sends, and the sender receives, acknowledgements.
+        # On the air, the receiver may send acknowledgements to the sender.
         is_answered = is_hop & spans.named("link_kind", LinkKind.RADIO)
         _add(self._sent_j, peer, energy_j, is_answered)
         _add(self._taken_j, device, energy_j, is_answered)
@@ -112,7 +112,7 @@ class Books:
         yield from self._add_emits(spans, request)
 
     def close(self) -> Iterator[str]:
-        """Hold the run's tables to the sums."""
+        """Check the requests and devices tables against the sums, and yield the violations."""
         requests, devices = self._there.requests, self._there.devices
         emitted = requests.ints("n_emitted_tokens")
         yield from DELIVERED.broken(requests, self._n_emits != emitted, self._n_emits)
@@ -125,10 +125,11 @@ class Books:
         ended_at_s = requests.floats("ended_at_s")
         yield from LAST.broken(requests, is_over & (self._last_at_s != ended_at_s), self._last_at_s)
         owned_j = requests.floats("energy_j")
-        is_told = ~requests.is_null("energy_j")
-        yield from REQUESTS_J.broken(requests, is_told & ~is_close(owned_j, self._owned_j), self._owned_j)
-        is_told = ~requests.is_null("error_variance") | self._there.retries  # a lost attempt's are forgotten
-        yield from ERRS.broken(requests, self._errs & ~is_told)
+        has_j = ~requests.is_null("energy_j")
+        yield from REQUESTS_J.broken(requests, has_j & ~is_close(owned_j, self._owned_j), self._owned_j)
+        # A retried request discards the errors of its lost attempt.
+        may_lack = ~requests.is_null("error_variance") | self._there.retries
+        yield from ERRS.broken(requests, self._errs & ~may_lack)
         exits = requests.floats("mean_exit_block")
         yield from DEPTH.broken(requests, exits > self._depth * (1.0 + RELATIVE), self._depth)
         yield from self._close_devices(devices)
@@ -139,21 +140,21 @@ class Books:
         is_sound = is_close(computed_j, self._computed_j, off_s * devices.floats("active_w"))
         yield from COMPUTED_J.broken(devices, ~is_sound, self._computed_j)
         carried_j = [devices.floats(column) for column in ("energy_tx_j", "energy_rx_j")]
-        # What radios draw is not in the tables: for a rounding, no more than the hungriest device at work.
+        # The tables lack the power of radios; for rounding errors, the largest power of a device is enough.
         most_w = float((devices.floats("active_w") + devices.floats("idle_w")).max(initial=0.0))
         off_j = most_w * float(rounding_s(self._n_carried, self._there.duration_s))
-        for law, told_j, most_j in zip(
+        for law, found_j, most_j in zip(
             (SENT_J, TAKEN_J), carried_j, (self._sent_j, self._taken_j), strict=True
         ):
-            yield from law.broken(devices, (told_j > most_j) & ~is_close(told_j, most_j, off_j), most_j)
+            yield from law.broken(devices, (found_j > most_j) & ~is_close(found_j, most_j, off_j), most_j)
         total_j = float(sum(each.sum() for each in carried_j))
         if not is_close(total_j, self._carried_j, off_j):
             yield CARRIED_J.sentence("all rows", f"{total_j} J", f"{CARRIED_J.says} ({self._carried_j} J)")
         for device, busy_s in self._unions.lengths_s():
             self._busy_s[device] += busy_s
         least_s, most_s = self._busy_s, self._busy_s + self._unsure_s
-        told_s, slack_s = devices.floats("busy_s"), RELATIVE * (1.0 + self._there.duration_s)
-        is_off = (told_s < least_s - slack_s) | (told_s > most_s + slack_s)
+        found_s, slack_s = devices.floats("busy_s"), RELATIVE * (1.0 + self._there.duration_s)
+        is_off = (found_s < least_s - slack_s) | (found_s > most_s + slack_s)
         yield from BUSY.broken(devices, is_off, least_s)
 
     def _add_busy(self, spans: Rows, device: IntArray) -> None:
@@ -163,14 +164,14 @@ class Books:
         is_pass, is_end = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.ENDPOINT))
         started_at_s = spans.floats("started_at_s")
         ended_at_s = np.where(spans.is_null("ended_at_s"), there.duration_s, spans.floats("ended_at_s"))
-        length_s = np.maximum(0.0, ended_at_s - started_at_s)  # not a number of what has not begun
+        length_s = np.maximum(0.0, ended_at_s - started_at_s)  # NaN for spans that have not started
         not_s = parts_s(spans)
         is_begun = ~spans.is_null("started_at_s")
         is_cut = is_pass & np.isnan(not_s)
         _add(self._busy_s, device, length_s, is_begun & is_end & on_compute)
         _add(self._busy_s, device, length_s - not_s, is_begun & is_pass & fifo & ~is_cut)
-        # What a group's pass computed until the end of the run cut it is not told; nor, where messages are
-        # handled on the compute station, how long the sums of a pass kept it.
+        # Unknown are the computing time of a group's pass that the end of the run cuts and, if messages are
+        # handled on the compute station, the time that the sums of a pass occupy it.
         _add(self._unsure_s, device, length_s, is_begun & is_cut)
         _add(self._unsure_s, device, not_s, is_begun & is_pass & on_compute & ~is_cut & (not_s > 0.0))
         shared = is_begun & is_pass & ~fifo & (device >= 0)
@@ -207,7 +208,7 @@ class Books:
 
 
 def _add(sums: FloatArray, place: IntArray, values: FloatArray, which: BoolArray | None = None) -> None:
-    """Add values to the sums at their places; what has no place is left out."""
+    """Add values to the sums at their places, ignoring negative places."""
     counts = place >= 0 if which is None else which & (place >= 0)
     if counts.any():
         sums += np.bincount(place[counts], weights=values[counts], minlength=len(sums))

@@ -1,4 +1,4 @@
-"""Holds a trace to every law, a strategy and a replication at a time, and its spans a part at a time."""
+"""Check of a trace against all laws, one run at a time, with the spans one part at a time."""
 
 from __future__ import annotations
 
@@ -32,52 +32,55 @@ LAWS: tuple[Law, ...] = (
     ALONE,
     *ALIKE_LAWS,
 )
-"""Every law that the tables of any trace are held to; each names the columns that it is about.
+"""All laws of the tables that every trace has, each with the columns that it involves.
 
-Beside them are those of what is counted over time, :data:`edgesim.trace.laws.of_counters.COUNTER_LAWS`.
+The laws of counters over time are :data:`edgesim.trace.laws.of_counters.COUNTER_LAWS`.
 """
 
 
 def violations(trace: Readable, *, may_be_incomplete: bool = False, with_spans: bool = True) -> list[str]:
     """Check every strategy and replication of a trace against every law.
 
-    The laws: every column by itself (its type, null only where the schema says so, finite, within bounds,
-    one of the names that there are); causality (arrived <= asked <= started <= ended, nothing after a
-    request's end but what was under way); outcomes (completed requests have all their tokens, censored ones
-    no end); exclusivity (one compute pass at a time per device, one message at a time per wire and
-    direction); conservation of tokens (as many deliveries as the request tells, in order, each after the
-    whole model was computed for it), of energy and of
-    busy time (spans against requests and devices); and one world for all (the same requests under every
-    strategy, the same devices everywhere, every replication that run.json speaks of).
+    The laws cover:
 
-    Memory is that of one run's requests and one part of its spans.
+    - each column: its type, null only if the schema permits it, finite, within bounds, a permitted name;
+    - causality: arrived <= asked <= started <= ended, and after a request's end only work under way;
+    - outcomes: completed requests have all their tokens, censored ones no end;
+    - exclusivity: one compute pass at a time per device, one message at a time per wire and direction;
+    - conservation of tokens: as many deliveries as the requests table states, in order, each after the whole
+      model was computed for it;
+    - conservation of energy and busy time: spans against requests and devices;
+    - consistency of runs: the same requests under every strategy, the same devices in every run, and all
+      replications listed in run.json.
+
+    Needs memory for the requests of one run and one part of its spans.
 
     Parameters
     ----------
     may_be_incomplete
-        Whether a run that did not come to its end, and says so, is as it should be.
+        Whether to accept a trace whose run.json states that the run did not finish.
     with_spans
-        Whether to look at spans; without them, at requests and devices alone.
+        Whether to check spans; otherwise only requests and devices are checked.
 
     Returns
     -------
     list
-        One sentence per law that is broken in a run (in a part of its spans): strategy and replication, table
-        and column, the first row, what was found there and what was expected.
+        One sentence per broken law and run (or part of its spans): strategy and replication, table and
+        column, the first row, what was found there and what was expected.
     """
     found = list(lacking(trace, may_be_incomplete=may_be_incomplete))
-    # Where an infinite number stands, sums with it are of no use; that it stands there has been said by then.
+    # Sums with infinite numbers are meaningless; the infinite numbers themselves have been reported by then.
     with np.errstate(all="ignore"):
         return [_plain(sentence) for sentence in (*found, *_of_runs(trace, with_spans=with_spans))]
 
 
 def _plain(sentence: str) -> str:
-    """Names are a stranger's: what no terminal shows as it is becomes an escape."""
+    """Escape unprintable characters, since names in a trace are untrusted."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
 
 
 def _of_runs(trace: Readable, *, with_spans: bool) -> Iterator[str]:
-    """Hold every run to the laws, replication by replication."""
+    """Check every run against the laws, in order of replications."""
     same_devices = SameDevices()
     by_strategy = {strategy: set(trace.replications(strategy)) for strategy in trace.strategies}
     for replication in sorted(set().union(*by_strategy.values())):
@@ -101,7 +104,7 @@ def _of_run(
     *,
     with_spans: bool,
 ) -> Iterator[str]:
-    """Hold one run to the laws; those of a table come after those that it needs to be read at all."""
+    """Check one run against the laws; a table with wrong types is not checked further."""
     tables: dict[str, Rows] = {}
     for name in ("requests", "devices"):
         parts = list(trace.parts(name, strategy, replication))
@@ -121,7 +124,7 @@ def _of_run(
     yield from same_requests.check(strategy, requests, there.duration_s)
     if there.keeps_spans and with_spans:
         if not has_spans and bool((requests.ints("n_emitted_tokens") > 0).any()):
-            yield "spans: found no table, expected one, as the requests' energy is told"
+            yield "spans: found no table, expected one, since the requests have energy_j"
         yield from _of_spans(trace, strategy, replication, there)
     yield from _of_counters(trace, strategy, replication, there)
 

@@ -1,4 +1,4 @@
-"""What a law is, and how it says that it is broken."""
+"""Classes of laws, the context in which rows are checked, and tolerances."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from edgesim.trace.schema import FIFO
 
 __all__ = ["Law", "RowLaw", "There", "is_close", "rounding_s"]
 
-# Instants are sums of a few thousand floating-point terms: a relative 1e-9 is far above their rounding
-# and far below any time that a model, a link or a person could tell apart. Sums of millions of terms agree
-# to it if they are summed pairwise, as numpy does.
+# Instants are sums of a few thousand floating-point terms: a relative tolerance of 1e-9 is far above their
+# rounding errors and far below any relevant time of a model, link or user. Sums of millions of terms agree
+# within it if they are summed pairwise, as numpy does.
 RELATIVE = 1e-9
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def rounding_s(n_lengths: npt.ArrayLike, duration_s: float) -> FloatArray:
-    """How far a sum of so many lengths of time may be off, each the difference of two instants of the run.
+    """Return the tolerance of a sum of `n_lengths` durations, each a difference of two instants of the run.
 
-    An instant is known to half an ulp of itself, and is itself a sum; four ulps for the two ends of a length.
+    The rounding error of an instant is half an ulp, and the instant is itself a sum. Four ulps are allowed
+    for the two ends of a duration.
     """
     return np.asarray(n_lengths, dtype=np.float64) * (4.0 * _EPSILON * duration_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What is expected of a column.
+    """An invariant of a column.
 
     Attributes
     ----------
     column
-        Table and column: ``spans.started_at_s``.
+        Table and column, such as ``spans.started_at_s``.
     says
-        What is expected of its values.
+        What is expected of the column's values, for messages.
     beside
-        Other columns that the law is about, likewise.
+        Other columns that the law involves, in the same form.
     """
 
     column: str
@@ -49,13 +50,13 @@ class Law:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that it is about."""
+        """All columns that the law involves."""
         return (self.column, *self.beside)
 
     def broken(
         self, rows: Rows, is_broken: BoolArray, expected: npt.NDArray[Any] | None = None
     ) -> Iterator[str]:
-        """Say which row breaks it first, and how many more do."""
+        """Yield one sentence on the first row that breaks the law, with the number of others; or nothing."""
         (places,) = np.nonzero(is_broken)
         if not len(places):
             return
@@ -65,29 +66,29 @@ class Law:
         yield self.sentence(rows.whose(row), rows.value(name, row), f"{self.says}{instead}{more}")
 
     def sentence(self, where: str, found: object, expected: str) -> str:
-        """The sentence of a law that is broken."""
+        """Return the sentence that reports a violation of the law."""
         return f"{self.column}, {where}: found {found}, expected {expected}"
 
 
 @dataclass(frozen=True, slots=True)
 class RowLaw(Law):
-    """A law of single rows.
+    """A law that can be checked row by row.
 
     Attributes
     ----------
     breaks
-        Which rows break it.
+        Function that returns which rows break the law.
     """
 
     breaks: Callable[[Rows, There], BoolArray] = field(kw_only=True)
 
     def check(self, rows: Rows, there: There) -> Iterator[str]:
-        """Say which row breaks it, if any does."""
+        """Yield a sentence if any row breaks the law."""
         yield from self.broken(rows, self.breaks(rows, there))
 
 
 class There:
-    """What a row is held to: its run's requests and devices, and what run.json says.
+    """Context for checking the rows of a run: its requests, devices, and facts from run.json.
 
     Attributes
     ----------
@@ -96,19 +97,19 @@ class There:
     ids
         Ids of its requests, in ascending order.
     of_device
-        By a device's name, its row.
+        Row in the devices table by device name.
     links
-        What run.json says of each link; empty if it says nothing.
+        Facts of each link in run.json; empty if it lists none.
     may_fail
-        Devices that may be down at some time; None if run.json does not say.
+        Devices that may be down at some time; None if run.json lacks this.
     retries
-        Whether requests whose work was lost are served again; taken for granted if run.json does not say.
+        Whether requests whose work was lost are served again; True if run.json lacks this.
     loses_nothing
-        Whether run.json says that neither a device nor a link may ever be down.
+        Whether, according to run.json, no device and no link may ever be down.
     n_blocks
-        Blocks of the model; None if run.json does not say.
+        Number of blocks of the model; None if run.json lacks this.
     keeps_spans
-        Whether spans of this run are there.
+        Whether the run was made to keep spans.
     """
 
     def __init__(self, requests: Rows, devices: Rows, run: Mapping[str, Any], *, has_spans: bool) -> None:
@@ -126,13 +127,13 @@ class There:
         self.n_blocks: int | None = (run.get("model") or {}).get("n_blocks")
 
     def way(self, via: str, sender: str) -> Mapping[str, Any]:
-        """What run.json says of a link in the direction in which a device sends; empty if it says nothing."""
+        """Return the facts in run.json of a link in the direction of a sender; empty if there are none."""
         facts = self.links.get(via, {})
         down: Mapping[str, Any] = facts.get("down") or {}
         return {**facts, **down} if down.get("sender") == sender else facts
 
     def request_of(self, spans: Rows) -> IntArray:
-        """The row of each span's request; ABSENT of none, UNKNOWN of one that is not in the table."""
+        """Return the row of each span's request; ABSENT without one, UNKNOWN if it is not in the table."""
         found: IntArray | None = spans.kept("request")
         if found is None:
             ids = spans.ints("request_id")
@@ -145,25 +146,25 @@ class There:
         return found
 
     def of_request(self, spans: Rows, column: str) -> FloatArray:
-        """A number of each span's request; not a number where it has none."""
+        """Return a numeric column of each span's request; NaN if the span has no known request."""
         return np.append(self.requests.floats(column), [np.nan, np.nan])[self.request_of(spans)]
 
     def device_of(self, rows: Rows, column: str = "device") -> IntArray:
-        """The row of each row's device."""
+        """Return each row's device as a row of the devices table, or ABSENT or UNKNOWN."""
         found: IntArray | None = rows.kept(f"{column} there")
         return rows.keep(f"{column} there", rows.places(column, self.of_device)) if found is None else found
 
     def of_device_of(self, spans: Rows, column: str) -> FloatArray:
-        """A number of each span's device; not a number where the device is not known."""
+        """Return a numeric column of each span's device; NaN if the device is not known."""
         return np.append(self.devices.floats(column), [np.nan, np.nan])[self.device_of(spans)]
 
     @property
     def is_fifo(self) -> BoolArray:
-        """Of each device, whether it serves one pass at a time."""
+        """Whether each device serves one pass at a time, in order of arrival."""
         return self.devices.named("serving", FIFO)
 
 
 def is_close(a: npt.ArrayLike, b: npt.ArrayLike, slack: npt.ArrayLike = 0.0) -> BoolArray:
-    """Whether two sums of the same terms agree, up to a slack that their terms' own rounding leaves."""
+    """Whether two sums of the same terms agree within the relative tolerance, or within an absolute slack."""
     a, b = np.asarray(a), np.asarray(b)
     return np.asarray(np.isclose(a, b, rtol=RELATIVE, atol=RELATIVE) | (np.abs(a - b) <= slack))

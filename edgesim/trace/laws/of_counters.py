@@ -1,4 +1,4 @@
-"""Laws of what is counted over time: against the devices table, part by part."""
+"""Laws of counters over time, alone and against the devices table."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEVICE = Law("counters.device", "a device of the devices table")
 PEER = Law("counters.peer", "another device of the devices table for snr_db, else null", ("counters.name",))
 WITHIN = Law("counters.at_s", "no later than the end of the run", ("devices.duration_s",))
 IN_ORDER = Law("counters.at_s", "no earlier than the row before")
-TOLD = Law("counters.value", "a value, but for snr_db", ("counters.name",))
-POSITIVE = Law("counters.value", "0 or more, but for snr_db", ("counters.name",))
+GIVEN = Law("counters.value", "a value, except for snr_db", ("counters.name",))
+POSITIVE = Law("counters.value", "0 or more, except for snr_db", ("counters.name",))
 PEAK = Law(
     "devices.peak_memory_bytes",
     "resident_bytes and the largest kv_bytes together",
@@ -25,18 +25,18 @@ PEAK = Law(
 )
 LEFT = Law(
     "counters.value",
-    "of a battery at the end what was there at first, less what its device has drawn",
+    "at the end, the first battery_j less the energy that the device has drawn",
     ("devices.energy_compute_j", "devices.energy_tx_j", "devices.energy_rx_j", "devices.energy_idle_j"),
 )
-THERE = Law("counters.device", "a table, as run.json says that it was counted over time")
+THERE = Law("counters.device", "a table, as run.json says that counters were recorded")
 
-COUNTER_LAWS = (DEVICE, PEER, WITHIN, IN_ORDER, TOLD, POSITIVE, PEAK, LEFT, THERE)
+COUNTER_LAWS = (DEVICE, PEER, WITHIN, IN_ORDER, GIVEN, POSITIVE, PEAK, LEFT, THERE)
 
 _DRAWN = ("energy_compute_j", "energy_tx_j", "energy_rx_j", "energy_idle_j")
 
 
 class Counts:
-    """Goes through what one run counted, and holds it to the run's devices."""
+    """Check of one run's counters, added in parts, against each other and the devices table."""
 
     def __init__(self, there: There) -> None:
         self._there = there
@@ -47,7 +47,7 @@ class Counts:
         self._first_j, self._last_j = np.full(n, np.nan), np.full(n, np.nan)
 
     def add(self, rows: Rows) -> Iterator[str]:
-        """Add a part; says which of its rows break a law by themselves."""
+        """Add a part, and yield the violations in its rows."""
         if not len(rows):
             return
         self._n_rows += len(rows)
@@ -61,7 +61,7 @@ class Counts:
         yield from WITHIN.broken(rows, at_s > self._there.duration_s)
         yield from IN_ORDER.broken(rows, at_s < np.append(self._last_at_s, at_s[:-1]))
         self._last_at_s = float(at_s[-1])
-        yield from TOLD.broken(rows, is_null & ~is_snr)
+        yield from GIVEN.broken(rows, is_null & ~is_snr)
         yield from POSITIVE.broken(rows, ~is_snr & ~is_null & (value < 0.0))
 
         def of(name: CounterName) -> tuple[IntArray, FloatArray]:
@@ -72,13 +72,13 @@ class Counts:
         self._resident_bytes[place] = resident_bytes
         np.maximum.at(self._kv_bytes, *of(CounterName.KV_BYTES))
         place, left_j = of(CounterName.BATTERY_J)
-        self._last_j[place] = left_j  # of several rows of one device the last stays
+        self._last_j[place] = left_j  # the last row of each device is stored
         first, row = np.unique(place, return_index=True)
         is_new = np.isnan(self._first_j[first])
         self._first_j[first[is_new]] = left_j[row[is_new]]
 
     def close(self) -> Iterator[str]:
-        """Hold the devices to what was counted."""
+        """Check the devices table against the counters, and yield the violations."""
         devices = self._there.devices
         if not self._n_rows:
             if self._there.run.get("counters") and len(devices):

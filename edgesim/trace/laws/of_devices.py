@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, RowLaw, There, is_close
-from edgesim.trace.laws.of_requests import is_told_twice
+from edgesim.trace.laws.of_requests import is_repeated
 from edgesim.trace.laws.rows import BoolArray, Rows
 
 __all__ = ["DEVICE_LAWS"]
@@ -46,10 +46,10 @@ def _works_without_times(rows: Rows, there: There) -> BoolArray:
 DEVICE_LAWS: tuple[RowLaw, ...] = (
     RowLaw(
         "devices.device",
-        "a name of its own",
-        breaks=lambda rows, there: is_told_twice(rows.names("device")[0]),
+        "a unique name",
+        breaks=lambda rows, there: is_repeated(rows.names("device")[0]),
     ),
-    RowLaw("devices.duration_s", "the same length of the run for all", breaks=_is_another_length),
+    RowLaw("devices.duration_s", "the same length of the run for all devices", breaks=_is_another_length),
     RowLaw(
         "devices.duration_s",
         "a length between run.json's horizon and the end of its cooldown",

@@ -10,11 +10,11 @@ from edgesim.trace.laws.law import RELATIVE, RowLaw, There
 from edgesim.trace.laws.rows import UNKNOWN, BoolArray, Rows
 from edgesim.trace.schema import Outcome
 
-__all__ = ["REQUEST_LAWS", "is_told_twice"]
+__all__ = ["REQUEST_LAWS", "is_repeated"]
 
 
-def is_told_twice(ids: np.ndarray) -> BoolArray:
-    """Where an id has occurred in an earlier row."""
+def is_repeated(ids: np.ndarray) -> BoolArray:
+    """Whether each id has occurred in an earlier row."""
     again = np.ones(len(ids), dtype=bool)
     again[np.unique(ids, return_index=True)[1]] = False
     return again
@@ -32,7 +32,7 @@ def _has_end(rows: Rows, there: There) -> BoolArray:
 
 def _ends_early(rows: Rows, there: There) -> BoolArray:
     del there
-    # Comparisons with what is not there are false.
+    # Comparisons with missing values (NaN) are false.
     ended_at_s = rows.floats("ended_at_s")
     return (ended_at_s < rows.floats("first_token_at_s")) | (ended_at_s < rows.floats("arrived_at_s"))
 
@@ -65,12 +65,12 @@ def _has_reason(rows: Rows, there: There) -> BoolArray:
     return (failed & is_null) | (completed & ~is_null)
 
 
-def _energy_is_told(rows: Rows, there: There) -> BoolArray:
+def _has_wrong_energy(rows: Rows, there: There) -> BoolArray:
     found: BoolArray = rows.is_null("energy_j") == there.keeps_spans
     return found
 
 
-def _is_beyond_told(rows: Rows, there: There) -> BoolArray:
+def _lacks_beyond(rows: Rows, there: There) -> BoolArray:
     del there
     is_judged = ~(rows.is_null("correct") & rows.is_null("nll"))
     return is_judged & rows.is_null("beyond_measured")
@@ -87,8 +87,8 @@ _EMITTED, _ANSWERS = "requests.n_emitted_tokens", ("correct", "nll", "beyond_mea
 REQUEST_LAWS: tuple[RowLaw, ...] = (
     RowLaw(
         "requests.request_id",
-        "a number of its own",
-        breaks=lambda rows, there: is_told_twice(rows.ints("request_id")),
+        "a unique number",
+        breaks=lambda rows, there: is_repeated(rows.ints("request_id")),
     ),
     RowLaw(
         "requests.source",
@@ -156,13 +156,13 @@ REQUEST_LAWS: tuple[RowLaw, ...] = (
     RowLaw(
         "requests.energy_j",
         "a number where spans were kept, else null",
-        breaks=_energy_is_told,
+        breaks=_has_wrong_energy,
     ),
     RowLaw(
         "requests.beyond_measured",
         "a value where answers are measured",
         ("requests.correct", "requests.nll"),
-        breaks=_is_beyond_told,
+        breaks=_lacks_beyond,
     ),
     *(
         RowLaw(

@@ -1,4 +1,4 @@
-"""Laws of single spans: who, where, when, and what a span of its kind carries."""
+"""Laws of single spans: request, device, link and instants, and the values that each kind of span has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgesim.units import bits
 __all__ = ["PARTS", "SPAN_LAWS", "parts_s"]
 
 PARTS = ("straggler_s", "air_s", "wire_s", "handling_s")
-"""Columns that say what a member of a group does in a pass besides computing."""
+"""Columns with the times in a group's pass during which a member does not compute."""
 
 _HALF_BYTE = 0.5
 
@@ -24,7 +24,7 @@ _MESSAGES = (*HOPS, SpanKind.ENDPOINT)
 
 
 def parts_s(spans: Rows) -> FloatArray:
-    """Of each span, the time in which its device did not compute."""
+    """Return the time of each span during which its device did not compute [s]."""
     found: FloatArray | None = spans.kept("parts")
     if found is None:
         found = spans.keep("parts", sum(spans.floats(part) for part in PARTS))
@@ -65,11 +65,11 @@ def _wrong_via(spans: Rows, there: There) -> BoolArray:
 
 
 def _other_ends(spans: Rows, is_hop: BoolArray) -> BoolArray:
-    """Where a hop's link is named after two other devices than those of the hop."""
+    """Return where a hop's link is named after other devices than the hop's two."""
     (device, devices), (peer, peers), (via, vias) = (
         spans.names(column) for column in ("device", "peer", "via")
     )
-    devices, peers, vias = [*devices, ""], [*peers, ""], [*vias, ""]  # the last stands for none
+    devices, peers, vias = [*devices, ""], [*peers, ""], [*vias, ""]  # the last stands for null
     device, peer, via = (
         np.where(places < 0, len(names) - 1, places)
         for places, names in ((device, devices), (peer, peers), (via, vias))
@@ -90,25 +90,25 @@ def _wrong_link_kind(spans: Rows, there: There) -> BoolArray:
     by_kind = {
         kind: [via for via, facts in there.links.items() if facts.get("kind") == kind] for kind in LinkKind
     }
-    told = [via for of in by_kind.values() for via in of]
-    if told:
+    known = [via for of in by_kind.values() for via in of]
+    if known:
         agrees = np.zeros(len(spans), dtype=bool)
         for kind, of in by_kind.items():
             agrees |= spans.named("link_kind", kind) & spans.named("via", *of)
-        wrong |= spans.named("via", *told) & spans.named("kind", *HOPS) & ~agrees
+        wrong |= spans.named("via", *known) & spans.named("kind", *HOPS) & ~agrees
     return wrong  # type: ignore[no-any-return]
 
 
 def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
-    """Where something of a completed request goes on after its end, or had not even begun."""
+    """Return where a span of a completed request continues after the request's end, or has not begun."""
     completed = np.append(there.requests.named("outcome", Outcome.COMPLETED), [False, False])
     is_of_completed = completed[there.request_of(spans)]
     ended_at_s = there.of_request(spans, "ended_at_s")
     is_late = spans.floats(column) > ended_at_s * (1.0 + RELATIVE)
-    # A strategy may send something after the last delivery: it has the last token in hand by then.
+    # A strategy may send messages after the last delivery; these belong to the last token.
     is_last = spans.ints("token") == there.of_request(spans, "n_output_tokens") - 1.0
     is_after = spans.named("kind", *_MESSAGES) & is_last & (spans.floats("asked_at_s") >= ended_at_s)
-    # Where work is lost and tried again, what the lost attempt had booked elsewhere, or sent, runs on.
+    # If work is lost and retried, the lost attempt's bookings and messages elsewhere continue.
     is_booked = spans.named("kind", SpanKind.COMPUTE, *_MESSAGES) & there.retries
     is_late |= spans.is_null(column)
     found: BoolArray = is_of_completed & is_late & ~is_after & ~is_booked
@@ -117,10 +117,10 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
 
 def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
     found: BoolArray = spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
-    # A message goes on hop by hop though its request has failed meanwhile.
+    # A message continues hop by hop even if its request has failed meanwhile.
     found &= ~spans.named("kind", *_MESSAGES)
     if not there.loses_nothing:
-        # A pass for which a device was kept follows the one that was queued when the request's source died.
+        # A pass for which a device is reserved follows the pass that was queued when the source failed.
         has_died = there.requests.named("outcome", Outcome.FAILED)
         if there.may_fail is not None:
             has_died = has_died & there.requests.named("source", *there.may_fail)
@@ -148,13 +148,13 @@ def _carries_bytes(spans: Rows, there: There) -> BoolArray:
 
 
 def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Of what wires of a constant rate carried: how long they did, how long they should have, and the slack.
+    """Return each hop's transmission time, the time expected from its size, and the tolerance [s].
 
-    Not a number for all else.
+    NaN for other spans, and for hops on links other than wires of a constant rate.
     """
     (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
     ways, places = np.unique((links + 1) * (len(devices) + 1) + senders + 1, return_inverse=True)
-    devices, vias = ["", *devices], ["", *vias]  # the first stands for none
+    devices, vias = ["", *devices], ["", *vias]  # the first stands for null
     facts = [there.way(vias[way // len(devices)], devices[way % len(devices)]) for way in ways.tolist()]
     wires = [
         (one["rate_bps"], one["latency_s"])
@@ -176,7 +176,7 @@ def _carries_too_little(spans: Rows, there: There) -> BoolArray:
 
 
 def _carries_too_much(spans: Rows, there: There) -> BoolArray:
-    if not there.loses_nothing:  # what is lost halfway takes less time
+    if not there.loses_nothing:  # a message lost halfway takes less time
         return np.zeros(len(spans), dtype=bool)
     busy_s, needed_s, slack_s = _carried_s(spans, there)
     found: BoolArray = busy_s < needed_s - slack_s
@@ -199,7 +199,7 @@ def _draws_too_much(spans: Rows, there: There) -> BoolArray:
 
 
 def _has_part(part: str, spans: Rows, there: There) -> BoolArray:
-    """Where a span that is no pass of a group has a part, or a pass that has ended lacks one."""
+    """Return where a span other than a pass has a non-zero or null part, or a finished pass a null part."""
     del there
     is_pass, is_null = spans.named("kind", SpanKind.COMPUTE), spans.is_null(part)
     return np.where(is_pass, is_null & ~spans.is_null("ended_at_s"), is_null | (spans.floats(part) != 0.0))
@@ -228,7 +228,7 @@ def _repeats(spans: Rows, there: There) -> BoolArray:
 
 
 def _takes_time(column: str, spans: Rows, there: There) -> BoolArray:
-    """Where a delivery is more than an instant, or a wait begins later than it is asked for."""
+    """Return where a delivery takes time, or a wait starts later than it was requested."""
     del there
     kinds = (SpanKind.EMIT, SpanKind.WAIT) if column == "started_at_s" else (SpanKind.EMIT,)
     found: BoolArray = spans.named("kind", *kinds) & (spans.floats(column) != spans.floats("asked_at_s"))
@@ -337,7 +337,7 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     *(
         RowLaw(
             f"spans.{column}",
-            "no later than its completed request ended, but for messages after the last delivery",
+            "no later than its completed request ended, except for messages after the last delivery",
             ("requests.ended_at_s", "requests.outcome", "spans.asked_at_s", "spans.token", *_KIND),
             breaks=partial(_outlives, column),
         )
@@ -368,7 +368,12 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
         ("spans.started_at_s", "spans.ended_at_s", "spans.via", *_KIND),
         breaks=_carries_too_much,
     ),
-    RowLaw("spans.energy_j", "0 while nothing is done", ("spans.started_at_s", *_KIND), breaks=_draws_idly),
+    RowLaw(
+        "spans.energy_j",
+        "0 for a wait, an emit, or a span that has not started",
+        ("spans.started_at_s", *_KIND),
+        breaks=_draws_idly,
+    ),
     RowLaw(
         "spans.energy_j",
         "no more than active_w of its device times its length",
@@ -378,7 +383,7 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
     *(
         RowLaw(
             f"spans.{part}",
-            "0 but for a group's pass; null only for one that the end of the run has cut",
+            "0 except for a group's pass; null only if the end of the run cuts the pass",
             ("spans.kind", "spans.ended_at_s"),
             breaks=partial(_has_part, part),
         )
@@ -390,7 +395,11 @@ SPAN_LAWS: tuple[RowLaw, ...] = (
         ("spans.air_s", "spans.wire_s", "spans.handling_s", "spans.started_at_s", "spans.ended_at_s"),
         breaks=_exceeds,
     ),
-    RowLaw("spans.air_s", "0 where wire_s is not", ("spans.wire_s",), breaks=_sums_apart),
-    RowLaw("spans.error_variance", "null but for sums on the air", ("spans.link_kind", *_KIND), breaks=_errs),
-    RowLaw("spans.attempts", "1 but for messages on the air", ("spans.link_kind", *_KIND), breaks=_repeats),
+    RowLaw("spans.air_s", "0 where wire_s is not 0", ("spans.wire_s",), breaks=_sums_apart),
+    RowLaw(
+        "spans.error_variance", "null except for sums on the air", ("spans.link_kind", *_KIND), breaks=_errs
+    ),
+    RowLaw(
+        "spans.attempts", "1 except for messages on the air", ("spans.link_kind", *_KIND), breaks=_repeats
+    ),
 )

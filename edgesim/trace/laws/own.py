@@ -1,4 +1,4 @@
-"""What the schema says of every column by itself: its type, where it may be null, bounds and names."""
+"""Laws of single columns from the schema: type, nulls, bounds and permitted names."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["OWN", "of_columns", "of_types"]
 
 
 def _own(table: str, column: str) -> Law:
-    return Law(f"{table}.{column}", "what the schema says of it")
+    return Law(f"{table}.{column}", "a value that the schema permits")
 
 
 OWN: dict[tuple[str, str], Law] = {
     (table, column.name): _own(table, column.name) for table, columns in TABLES.items() for column in columns
 }
-"""By table and column, of the tables that every trace has."""
+"""Schema laws by table and column, for the tables that every trace has."""
 
 
 def _there(name: str, table: pa.Table) -> list[Column]:
-    """Columns that were read: reading has made sure that those asked for are there."""
+    """Return the schema's columns that were read; the reader has checked that requested columns exist."""
     return [column for column in ALL_TABLES[name] if column.name in table.column_names]
 
 
 def of_types(name: str, table: pa.Table) -> Iterator[str]:
-    """Whether columns are of the types that they should be; no other law makes sense where they are not."""
+    """Check the types of all columns; if any is wrong, no other law can be checked."""
     for column in _there(name, table):
         found, is_name = table.schema.field(column.name).type, pa.types.is_dictionary(column.type)
         if is_name:
@@ -39,12 +39,12 @@ def of_types(name: str, table: pa.Table) -> Iterator[str]:
         else:
             fits = found == column.type
         if not fits:
-            told = "names" if is_name else column.type
-            yield _own(name, column.name).sentence("all rows", f"values of type {found}", f"{told}")
+            expected = "names" if is_name else column.type
+            yield _own(name, column.name).sentence("all rows", f"values of type {found}", f"{expected}")
 
 
 def of_columns(rows: Rows) -> Iterator[str]:
-    """Hold every column to what the schema says of it."""
+    """Check every column's nulls, bounds and names against the schema."""
     for column in _there(rows.name, rows.table):
         law = _own(rows.name, column.name)
         if not column.nullable:

@@ -1,4 +1,4 @@
-"""Parts of the model, as compute spans name them."""
+"""Names of model parts in compute spans."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from edgesim.model.architecture import Slice
 __all__ = ["FILL", "SHARD", "part_of"]
 
 SHARD = "shard of "
-"""Begins the name of what the members of a group but its root hold; the root's name stands for all of it."""
+"""Prefix in the spans of a group's members other than the root; the root's span names the whole part."""
 
 FILL = "keys and values of "
-"""Begins the name of what leaves earlier tokens' keys and values in a part, and takes nothing through it."""
+"""Prefix in spans that only compute a part's keys and values for earlier tokens, without an output."""
 
 _PART = re.compile(r"(embedding)?\+?(\d{1,9}(-\d{1,9})?)?\+?(head)?")
 
 
 def part_of(via: str | None, n_blocks: int | None) -> Slice | None:
-    """The part that a name stands for; None if no model of so many blocks (None: of any) has such a part."""
+    """Parse a part's name; return None if no model with `n_blocks` (None: any number) has such a part."""
     name = (via or "").removeprefix(SHARD).removeprefix(FILL)
     if not _PART.fullmatch(name):
         return None
     try:
         part = Slice.parse(name)
-    except ValueError:  # its last block comes before its first
+    except ValueError:  # its last block is before its first
         return None
     is_within = n_blocks is None or part.last <= n_blocks
     return part if is_within and str(part) == name else None

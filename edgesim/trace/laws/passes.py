@@ -1,4 +1,4 @@
-"""Laws of what requests went through: the whole model, before a token of it is delivered."""
+"""Laws of compute passes: a request passes through the whole model before its token is delivered."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL = Law(
 )
 HANDLED = Law(
     "spans.size_bytes",
-    "for what its ends handle of a message, within the sizes that were sent",
+    "for an endpoint span, within the range of the sizes that were sent",
     ("spans.link_kind", *_OF),
 )
 
@@ -43,15 +43,15 @@ _MOST_TOKENS = 1 << 31
 
 
 class Passes:
-    """Follows what requests went through in one run, whose spans come in parts.
+    """Check of the passes of one run, whose spans are added in parts.
 
-    Of passes through the head, those are kept of which no token has been delivered yet.
+    Passes through the head are stored until their token is delivered.
     """
 
     def __init__(self, there: There) -> None:
         self._there = there
         n = len(there.requests)
-        # A token that left early did not see all blocks; how many its requests' passes needed is not told.
+        # Tokens that exit early skip blocks, and the number of blocks that they needed is not recorded.
         self._is_whole = there.requests.is_null("mean_exit_block")
         self._heads: tuple[IntArray, FloatArray] = (np.zeros(0, dtype=np.int64), np.zeros(0))
         self._embedded, self._blocks = np.zeros((2, n)), np.zeros((2, n))  # [prompt or all, n_requests]
@@ -60,7 +60,7 @@ class Passes:
         self._sent_bytes, self._handled_bytes = _extremes(n), _extremes(n)
 
     def add(self, spans: Rows) -> Iterator[str]:
-        """Add a part of the spans; says which delivery comes before its token was computed."""
+        """Add a part of the spans, and yield a violation if a token is delivered before it was computed."""
         request = self._there.request_of(spans)
         is_owned = (request >= 0) & ~spans.is_null("ended_at_s")
         has_head = self._add_parts(spans, request, is_owned & spans.named("kind", SpanKind.COMPUTE))
@@ -75,7 +75,7 @@ class Passes:
         _stretch(self._handled_bytes, request[is_end], spans.ints("size_bytes")[is_end])
 
     def close(self) -> Iterator[str]:
-        """Hold every completed request to what it went through."""
+        """Check every completed request against its passes, and yield the violations."""
         requests, devices = self._there.requests, self._there.devices
         is_empty = devices.ints("peak_memory_bytes") == 0
         yield from LOADED.broken(devices, self._computes & is_empty)
@@ -89,10 +89,10 @@ class Passes:
                 lacks |= blocks < needed * self._there.n_blocks
             yield from law.broken(requests, is_over & lacks)
         if self._there.loses_nothing:
-            # On the air a message may go on in part, from another cell.
-            is_told = requests.named("outcome", Outcome.COMPLETED) & self._is_sent & ~self._is_on_air
+            # On the air, the rest of a message may be sent from another cell.
+            is_exact = requests.named("outcome", Outcome.COMPLETED) & self._is_sent & ~self._is_on_air
             (least, most), (least_sent, most_sent) = self._handled_bytes, self._sent_bytes
-            (odd,) = np.nonzero(is_told & ((least < least_sent) | (most > most_sent)))
+            (odd,) = np.nonzero(is_exact & ((least < least_sent) | (most > most_sent)))
             for row in odd[:1].tolist():
                 more = f"; {len(odd) - 1} more requests likewise" if len(odd) > 1 else ""
                 yield HANDLED.sentence(
@@ -102,7 +102,7 @@ class Passes:
                 )
 
     def _add_parts(self, spans: Rows, request: IntArray, is_pass: BoolArray) -> BoolArray:
-        """Count what went through embedding and blocks; which passes went through the head."""
+        """Count the tokens through embedding and blocks by request; return which passes include the head."""
         places, names = spans.names("via")
         parts = [None if name.startswith((SHARD, FILL)) else part_of(name, None) for name in map(str, names)]
         embeds, n_blocks, has_head = (
@@ -130,7 +130,7 @@ class Passes:
         (emits,) = np.nonzero(is_emit & np.append(self._is_whole, [False, False])[request])
         is_wrong: BoolArray = np.zeros(len(spans), dtype=bool)
         for row in emits[~_is_met(keys, ends, key[emits], at_s[emits])].tolist():
-            # Several tokens may come of one pass: that of the last of them.
+            # One pass may produce several tokens, and is then recorded for the last of them.
             of_later = slice(np.searchsorted(keys, key[row]), np.searchsorted(keys, _last(key[row])))
             is_wrong[row] = not (ends[of_later] <= at_s[row]).any()
         yield from MADE.broken(spans, is_wrong)
@@ -139,7 +139,7 @@ class Passes:
 
 
 def _is_met(keys: IntArray, ends: FloatArray, key: IntArray, at_s: FloatArray) -> BoolArray:
-    """Whether a key is among the sorted ones, and its end no later than an instant."""
+    """Return whether each key is among the sorted `keys`, with an end no later than its instant."""
     if not len(keys):
         return np.zeros(len(key), dtype=bool)
     place = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
@@ -148,12 +148,12 @@ def _is_met(keys: IntArray, ends: FloatArray, key: IntArray, at_s: FloatArray) -
 
 
 def _last(key: int) -> int:
-    """A key beyond all of the same request."""
+    """Return a key above all keys of the same request."""
     return (key // _MOST_TOKENS + 1) * _MOST_TOKENS
 
 
 def _extremes(n: int) -> tuple[FloatArray, FloatArray]:
-    """The least and the most of nothing yet."""
+    """Return arrays of minima and maxima without any values yet."""
     return np.full(n, np.inf), np.full(n, -np.inf)
 
 

@@ -1,4 +1,4 @@
-"""What the laws ask of a trace: they are held to anything that can be read like this."""
+"""Interface of traces that can be checked against the laws."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ __all__ = ["Readable"]
 
 
 class Readable(Protocol):
-    """A trace as the laws read it; :class:`edgesim.trace.reader.Trace` is one."""
+    """Protocol of a trace that the laws read, implemented by :class:`edgesim.trace.reader.Trace`."""
 
     @property
     def run(self) -> Mapping[str, object]:
-        """What ``run.json`` says."""
+        """Contents of ``run.json``."""
         ...
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Labels of the strategies that have anything on disk."""
+        """Labels of the strategies that have tables."""
         ...
 
     def replications(self, strategy: str) -> tuple[int, ...]:
-        """Replications of one strategy that are whole."""
+        """Return the complete replications of a strategy."""
         ...
 
     def replications_with(self, table: str, strategy: str) -> tuple[int, ...]:
-        """Replications of one strategy of which a table is there."""
+        """Return the replications of a strategy for which a table exists."""
         ...
 
     def has_spans(self, strategy: str, replication: int) -> bool:
-        """Whether spans of this run are there."""
+        """Whether the trace contains spans of this run."""
         ...
 
     def parts(self, table: str, strategy: str, replication: int) -> Iterator[pa.Table]:
-        """A table of one run as it is on disk, a part at a time."""
+        """Yield a table of one run as stored, one part at a time."""
         ...

@@ -1,4 +1,4 @@
-"""A table, or a part of one, as arrays by column."""
+"""Columns of a table, or of a part of one, as numpy arrays."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 ABSENT, UNKNOWN = -1, -2
-"""Place of a name or number that is not there, and of one that nothing else knows."""
+"""Index of a missing value, and of a value that is not in the table it refers to."""
 
 
 class Rows:
-    """Rows of a table; each column is converted when it is first asked for.
+    """Rows of a table; each column is converted to an array on first access.
 
     Parameters
     ----------
     name
-        The table's.
+        Name of the table.
     first
-        Rows of the table in earlier parts.
+        Number of rows in earlier parts of the table.
 
     Attributes
     ----------
     table
-        As it was read.
+        The Arrow table as read.
     """
 
     def __init__(self, name: str, table: pa.Table, first: int = 0) -> None:
@@ -44,18 +44,18 @@ class Rows:
         return int(self.table.num_rows)
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column as it is."""
+        """Return a column as stored."""
         return self.table.column(name)
 
     def floats(self, name: str) -> FloatArray:
-        """A column's numbers; not a number where there is none."""
+        """Return a column's numbers as floats, with NaN for nulls."""
         found = self._found.get(name)
         if found is None:
             found = self._found[name] = self.column(name).cast(pa.float64()).to_numpy()
         return found  # type: ignore[no-any-return]
 
     def ints(self, name: str) -> IntArray:
-        """A column's whole numbers; :data:`ABSENT` where there is none."""
+        """Return a column's integers, with :data:`ABSENT` for nulls."""
         found = self._found.get(name)
         if found is None:
             column = self.column(name)
@@ -63,11 +63,11 @@ class Rows:
         return found  # type: ignore[no-any-return]
 
     def is_true(self, name: str) -> BoolArray:
-        """Where a column of yes and no says yes."""
+        """Return where a Boolean column is true."""
         return self.column(name).fill_null(False).to_numpy()  # type: ignore[no-any-return]
 
     def is_null(self, name: str) -> BoolArray:
-        """Where a column has no value."""
+        """Return where a column is null."""
         key = f"{name} is null"
         if key not in self._found:
             column = self.column(name)
@@ -78,12 +78,12 @@ class Rows:
         return self._found[key]  # type: ignore[no-any-return]
 
     def names(self, name: str) -> tuple[IntArray, list[str]]:
-        """A column's names, as places (:data:`ABSENT` of none) in a list of those that occur."""
+        """Return a column's names as indices (:data:`ABSENT` for null) into a list of names, and the list."""
         key = f"{name} in names"
         if key not in self._found:
             column = self.column(name)
             whole = column.unify_dictionaries().combine_chunks()
-            if isinstance(whole, pa.ChunkedArray):  # of none, or of several that pyarrow keeps apart
+            if isinstance(whole, pa.ChunkedArray):  # no chunks, or chunks that pyarrow did not combine
                 whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else None
             if whole is None:
                 self._found[key] = (np.zeros(0, dtype=np.int64), [])
@@ -93,12 +93,12 @@ class Rows:
         return self._found[key]  # type: ignore[no-any-return]
 
     def places(self, name: str, known: Mapping[str, int]) -> IntArray:
-        """A column's names as places among known ones; :data:`UNKNOWN` of any other."""
+        """Return a column's names as indices in `known`, with :data:`UNKNOWN` for other names."""
         places, names = self.names(name)
         return np.array([*(known.get(one, UNKNOWN) for one in names), ABSENT], dtype=np.int64)[places]
 
     def named(self, column: str, *names: str) -> BoolArray:
-        """Where a column has one of these names."""
+        """Return where a column has one of the given names."""
         key = f"{column} is {names}"
         if key not in self._found:
             places, found = self.names(column)
@@ -106,20 +106,20 @@ class Rows:
         return self._found[key]  # type: ignore[no-any-return]
 
     def keep(self, key: str, value: Any) -> Any:
-        """Keep what was worked out about these rows."""
+        """Cache a value computed from these rows, and return it."""
         self._found[key] = value
         return value
 
     def kept(self, key: str) -> Any:
-        """What was kept; None if nothing was."""
+        """Return a cached value, or None."""
         return self._found.get(key)
 
     def value(self, column: str, row: int) -> Any:
-        """One value."""
+        """Return the value of a column in a row."""
         return self.column(column)[row].as_py()
 
     def whose(self, row: int) -> str:
-        """Which row it is, in words."""
+        """Return text that identifies a row: its number, and its request or device."""
         place = f"row {self.first + row}"
         if self.name == "spans":
             request = self.value("request_id", row)

@@ -1,4 +1,4 @@
-"""Stations that serve one after the other: none begins with the next before it is done."""
+"""Law of exclusive stations: a station starts a span only after its previous span has ended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["ALONE", "Stations"]
 
 ALONE = Law(
     "spans.started_at_s",
-    "no earlier than its station was done with another",
+    "no earlier than the previous span of its station ended",
     ("spans.ended_at_s", "spans.device", "spans.peer", "spans.via", "spans.kind", "devices.serving"),
 )
 
 
 class Stations:
-    """Compute and messaging stations, and directions of wires, through a run whose spans come in parts.
+    """Check of one run's compute stations, messaging stations and wire directions, for spans in parts.
 
-    Spans of a station are recorded in order as a rule, so that the end of the last one is all that is kept.
-    Where a part seems to reach back before that, the station's spans are gone through once more.
+    Spans of a station are usually recorded in order, so only the end of its last span is stored. If a part
+    contains a span that starts before that end, all spans of the station are checked again at the end.
     """
 
     def __init__(self, there: There) -> None:
@@ -34,14 +34,14 @@ class Stations:
         self._shares_time = np.append(serving, [True, True])
         self._is_fifo = np.append(there.is_fifo, [False, False])
         self._on_compute = np.append(devices.is_true("messages_on_compute"), [False, False])
-        # Messages on the air go on side by side.
+        # Messages on the air may overlap.
         self._wires = {via for via, facts in there.links.items() if not facts.get("is_shared", False)}
         self._hops: dict[tuple[str, str], int] = {}
         self._done_at_s: dict[int, float] = {}
         self._again: set[int] = set()
 
     def add(self, spans: Rows) -> Iterator[str]:
-        """Check one part by itself; says which span begins too early."""
+        """Check one part by itself, and yield a violation if a span starts too early."""
         rows, station, starts, ends = self._served(spans)
         if not len(rows):
             return
@@ -59,7 +59,7 @@ class Stations:
             self._done_at_s[place] = max(before_s, done_s)
 
     def close(self, parts: Callable[[], Iterable[Rows]]) -> Iterator[str]:
-        """Go through stations whose spans did not come in order once more."""
+        """Check the stations whose spans were not recorded in order, reading the parts again."""
         if not self._again:
             return
         kept: list[tuple[IntArray, FloatArray, FloatArray]] = []
@@ -76,7 +76,7 @@ class Stations:
             yield ALONE.sentence(
                 self._name(int(station[row])),
                 f"a span that starts at {starts[row]} s",
-                f"it {ALONE.says} ({ends[row - 1]} s)",
+                f"{ALONE.says} ({ends[row - 1]} s)",
             )
 
     @property
@@ -84,7 +84,7 @@ class Stations:
         return RELATIVE * self._there.duration_s
 
     def _served(self, spans: Rows) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-        """Rows, stations, starts and ends of what stations did, by station and instant."""
+        """Return rows, stations, starts and ends of the spans of exclusive stations, sorted by station."""
         there, device = self._there, self._there.device_of(spans)
         is_pass, is_end = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.ENDPOINT))
         is_hop = spans.named("kind", *HOPS)
@@ -99,19 +99,19 @@ class Stations:
         ends = np.where(is_hop, ends - latency_s, ends)
         (rows,) = np.nonzero((station >= 0) & ~spans.is_null("started_at_s"))
         station, starts, ends = station[rows], spans.floats("started_at_s")[rows], ends[rows]
-        ends = np.where(np.isnan(ends), starts, ends)  # cut by the end of the run: when it left is not told
+        ends = np.where(np.isnan(ends), starts, ends)  # cut by the end of the run: its end is unknown
         order = np.lexsort((ends, starts, station))
         rows, station, starts, ends = rows[order], station[order], starts[order], ends[order]
-        # The passes of one batch have one beginning and one end.
+        # The passes of one batch have the same start and end, and count once.
         again = np.zeros(len(rows), dtype=bool)
         again[1:] = (station[1:] == station[:-1]) & (starts[1:] == starts[:-1]) & (ends[1:] == ends[:-1])
         again &= (station < self._n_devices) & ~self._is_fifo[np.minimum(station, self._n_devices)]
         return rows[~again], station[~again], starts[~again], ends[~again]
 
     def _wires_of(self, spans: Rows) -> tuple[IntArray, FloatArray]:
-        """The direction of a wire that each span took, and the latency behind it."""
+        """Return each span's wire direction as a station number (-1: none), and the wire's latency [s]."""
         (senders, devices), (links, vias) = spans.names("device"), spans.names("via")
-        devices = [*devices, ""]  # the last stands for none
+        devices = [*devices, ""]  # the last stands for null
         senders = np.where(senders < 0, len(devices) - 1, senders)
         pairs, where = np.unique((links + 1) * len(devices) + senders, return_inverse=True)
         station, latency_s = [], []
@@ -136,12 +136,12 @@ class Stations:
 
 
 def _early(station: IntArray, starts: FloatArray, ends: FloatArray) -> BoolArray:
-    """Where one begins before all ahead of it at its station have ended; rows are in order."""
+    """Return where a span starts before the end of an earlier one of its station; rows are sorted."""
     early = np.zeros(len(station), dtype=bool)
     if len(station) < 2:
         return early
     is_first = np.append(True, station[1:] != station[:-1])
-    # The running maximum of ends within each station: stations apart by more than any instant.
+    # Running maximum of the ends within each station: each is shifted by more than any instant.
     lift_s = (np.cumsum(is_first) - 1) * (2.0 * float(ends.max() - min(starts.min(), 0.0)) + 1.0)
     done = np.maximum.accumulate(ends + lift_s)
     slack_s = RELATIVE * float(np.abs(starts).max())

@@ -1,4 +1,4 @@
-"""For how long anything was going on, of intervals that come in parts and in any order."""
+"""Total time covered by overlapping intervals that are added in parts and in any order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Unions"]
 
 
 class Unions:
-    """Keeps, by place, the disjoint stretches that its intervals cover."""
+    """Unions of intervals by place, stored as disjoint intervals."""
 
     def __init__(self) -> None:
         self._covered: dict[int, tuple[FloatArray, FloatArray]] = {}
 
     def add(self, places: IntArray, starts: FloatArray, ends: FloatArray) -> None:
-        """Add intervals, each at a place."""
+        """Add intervals, each to the union of its place."""
         none = np.zeros(0)
         for place in np.unique(places).tolist():
             own = places == place
@@ -28,13 +28,13 @@ class Unions:
             )
 
     def lengths_s(self) -> Iterator[tuple[int, float]]:
-        """How much is covered at each place [s]."""
+        """Yield each place with the length of its union [s]."""
         for place, (starts, ends) in self._covered.items():
             yield place, float((ends - starts).sum())
 
 
 def _merged(starts: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Disjoint intervals that cover the same."""
+    """Merge intervals into disjoint ones, in order."""
     order = np.argsort(starts, kind="stable")
     starts, reach = starts[order], np.maximum.accumulate(ends[order])
     is_first = np.append(True, starts[1:] > reach[:-1])

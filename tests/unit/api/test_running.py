@@ -95,9 +95,9 @@ def test_it_takes_a_dictionary_a_scenario_a_study_and_what_is_prepared(tmp_path:
     for number, each in enumerate(asked):
         again = edgesim.run(each, tmp_path / str(number), quiet=True)
         assert again.requests.equals(one.requests)
-    with pytest.raises(edgesim.InputError, match="what is prepared runs as it is"):
+    with pytest.raises(edgesim.InputError, match="a prepared study runs as it is"):
         edgesim.run(asked[2], tmp_path / "x", seed=3, quiet=True)
-    with pytest.raises(edgesim.InputError, match="a study is not overridden"):
+    with pytest.raises(edgesim.InputError, match="a study cannot be overridden"):
         edgesim.run(asked[1], tmp_path / "x", seed=3, quiet=True)
 
 

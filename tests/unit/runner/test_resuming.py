@@ -156,7 +156,7 @@ def test_another_version_profile_or_option_is_not_resumed(
 
 
 def test_there_must_be_something_to_resume(prepared: Prepared, tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="no trace is there"):
+    with pytest.raises(TraceError, match="no trace to resume"):
         run(prepared, tmp_path / "trace", resume=True)
     with pytest.raises(InputError, match="give one of them"):
         run(prepared, tmp_path / "trace", resume=True, replace=True)
@@ -193,8 +193,8 @@ def test_a_strategy_that_fails_leaves_what_was_finished(prepared: Prepared, tmp_
     trace = Trace(tmp_path / "trace")
     assert trace.run["status"] == ("failed: ZeroDivisionError: by design (strategy 'local', replication 1)")
     assert trace.incomplete is not None
-    assert f"3 of {3 * len(prepared.strategies)} runs are whole" in trace.incomplete
-    with pytest.raises(TraceError, match="3 of 9 runs are whole"):
+    assert f"3 of {3 * len(prepared.strategies)} runs are complete" in trace.incomplete
+    with pytest.raises(TraceError, match="3 of 9 runs are complete"):
         trace.complete()
     assert "INCOMPLETE (FAILED" in headline(comparison(trace), about(trace))
 

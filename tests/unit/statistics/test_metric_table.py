@@ -65,8 +65,8 @@ def test_what_is_broken_is_left_out_and_named() -> None:
     assert known["accuracy"] is METRICS["accuracy"]
     assert len(known) == len(METRICS) + 1
     assert known.broken["gone"] == "metric 'gone' cannot be loaded: no licence"
-    assert "'again' calls a number 'accuracy', which is another's name" in known.broken["again"]
-    assert "'empty' has no 'of'" in known.broken["empty"]
+    assert "'again' defines 'accuracy', which is the name of another metric" in known.broken["again"]
+    assert "'empty' has no function 'of'" in known.broken["empty"]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_what_is_broken_is_left_out_and_named() -> None:
     [
         ({"name": "Most"}, "small letters"),
         ({"title": ""}, "has no title"),
-        ({"unit": "1/s"}, "end with _s"),
-        ({"name": "most"}, "end with _s"),
+        ({"unit": "1/s"}, "ends with _s"),
+        ({"name": "most"}, "ends with _s"),
         ({"least": -1.0}, "expected 0 or more"),
         ({"of": lambda: 1.0}, r"write of\(run\)"),
     ],

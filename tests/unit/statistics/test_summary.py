@@ -270,7 +270,7 @@ def test_row_order_does_not_matter() -> None:
 
 def test_a_token_out_of_time_order_is_refused() -> None:
     backwards = [(np.array([1]), np.array([12.0])), (np.array([1]), np.array([11.0]))]
-    with pytest.raises(TraceError, match="delivered before an earlier one"):
+    with pytest.raises(TraceError, match="tokens of a request are out of order"):
         summarise(REQUESTS, DEVICES, backwards, strategy="s", replication=0)
 
 

@@ -205,9 +205,9 @@ def test_a_placement_on_what_does_not_compute_is_told() -> None:
     switch = replace(there.devices["d-1"], timing=None)
     there = replace(there, devices=there.devices | {"d-1": switch})
     fleet = Fleet.of(there)
-    with pytest.raises(PlacementError, match=r"names 'd-00', which computes nothing here.*'d-0'"):
+    with pytest.raises(PlacementError, match=r"names 'd-00', which is not a computing device.*'d-0'"):
         check_memory(Placement((Stage("d-00", there.model.whole),)), there.model, fleet)
-    with pytest.raises(PlacementError, match="names 'd-1', which computes nothing here"):
+    with pytest.raises(PlacementError, match="names 'd-1', which is not a computing device"):
         check_memory(Placement((Stage("d-1", there.model.whole),)), there.model, fleet)
 
 

@@ -195,7 +195,7 @@ def test_the_package_is_a_function_for_users_too(tmp_path: Path) -> None:
     out = edgesim.sweep(PAIR, {RATE: ["2 Hz"]}, tmp_path / "out", replications=1, only=["local"], quiet=True)
     assert isinstance(out, edgesim.Sweep)
     assert out.results()["strategy"].tolist() == ["local"]
-    with pytest.raises(InputError, match="resume=True: say which sweep goes on") as refused:
+    with pytest.raises(InputError, match="resume=True: name the sweep to continue") as refused:
         edgesim.sweep(PAIR, {RATE: ["2 Hz"]}, resume=True)
     assert "--" not in str(refused.value)
 

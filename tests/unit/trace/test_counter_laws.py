@@ -76,14 +76,14 @@ WRONG: dict[tuple[str, str], Callable[[pd.DataFrame], None]] = {
     ),
     ("counters.at_s", "no later than the end of the run"): put("snr_db", "at_s", 2.5, -1),
     ("counters.at_s", "no earlier than the row before"): swap,
-    ("counters.value", "a value, but for snr_db"): put("battery_j", "value", np.nan),
-    ("counters.value", "0 or more, but for snr_db"): put("kv_bytes", "value", -1.0),
+    ("counters.value", "a value, except for snr_db"): put("battery_j", "value", np.nan),
+    ("counters.value", "0 or more, except for snr_db"): put("kv_bytes", "value", -1.0),
     ("devices.peak_memory_bytes", "resident_bytes and the largest kv_bytes together"): put(
         "resident_bytes", "value", 5.0
     ),
     (
         "counters.value",
-        "of a battery at the end what was there at first, less what its device has drawn",
+        "at the end, the first battery_j less the energy that the device has drawn",
     ): put("battery_j", "value", 59.0, -1),
 }
 
@@ -98,7 +98,7 @@ def test_what_a_run_counts_is_lawful(sound: Path, tmp_path: Path) -> None:
 def test_laws_are_about_every_column_and_all_are_broken_below() -> None:
     every = {f"counters.{column.name}" for column in OPTIONAL_TABLES["counters"]}
     assert {column for law in COUNTER_LAWS for column in law.columns} >= every
-    no_table = {("counters.device", "a table, as run.json says that it was counted over time")}
+    no_table = {("counters.device", "a table, as run.json says that counters were recorded")}
     assert {(law.column, law.says) for law in COUNTER_LAWS} == {*WRONG, *no_table}
 
 

@@ -195,9 +195,7 @@ def other_device(row: pd.Series) -> str:
 COMPLETED = {"outcome": "completed"}
 NONE_YET = {"n_emitted_tokens": 0}
 TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
-    ("requests.request_id", "a number of its own"): to(
-        "requests", "request_id", lambda r: r["request_id"] + 1
-    ),
+    ("requests.request_id", "a unique number"): to("requests", "request_id", lambda r: r["request_id"] + 1),
     ("requests.source", "a device of the devices table"): to("requests", "source", "nobody"),
     ("requests.arrived_at_s", "an instant within the run"): to("requests", "arrived_at_s", 7.0),
     ("requests.first_token_at_s", "an instant within the run"): to("requests", "first_token_at_s", 7.0),
@@ -229,8 +227,8 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
         )
         for column, value in (("correct", 0.5), ("nll", 1.0), ("beyond_measured", False))
     },
-    ("devices.device", "a name of its own"): to("devices", "device", "phone-1"),
-    ("devices.duration_s", "the same length of the run for all"): to(
+    ("devices.device", "a unique name"): to("devices", "device", "phone-1"),
+    ("devices.duration_s", "the same length of the run for all devices"): to(
         "devices", "duration_s", 6.5, device="box-0"
     ),
     ("devices.duration_s", "a length between run.json's horizon and the end of its cooldown"): to(
@@ -285,7 +283,7 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     **{
         (
             f"spans.{column}",
-            "no later than its completed request ended, but for messages after the last delivery",
+            "no later than its completed request ended, except for messages after the last delivery",
         ): to("spans", column, 5.9)
         for column in ("started_at_s", "ended_at_s")
     },
@@ -297,12 +295,15 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("spans.size_bytes", "no fewer than its wire carries while the message lasts"): to(
         "spans", "size_bytes", 1, link_kind="wired"
     ),
-    ("spans.energy_j", "0 while nothing is done"): to("spans", "energy_j", 1e-3, kind="emit"),
+    (
+        "spans.energy_j",
+        "0 for a wait, an emit, or a span that has not started",
+    ): to("spans", "energy_j", 1e-3, kind="emit"),
     ("spans.energy_j", "no more than active_w of its device times its length"): to(
         "spans", "energy_j", 9.0, kind="compute"
     ),
     **{
-        (f"spans.{part}", "0 but for a group's pass; null only for one that the end of the run has cut"): to(
+        (f"spans.{part}", "0 except for a group's pass; null only if the end of the run cuts the pass"): to(
             "spans", part, 1e-3, kind="send"
         )
         for part in ("straggler_s", "air_s", "wire_s", "handling_s")
@@ -310,9 +311,9 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("spans.straggler_s", "with the other parts, no more than the span's length"): to(
         "spans", "straggler_s", 1.0, GROUP, kind="compute"
     ),
-    ("spans.air_s", "0 where wire_s is not"): to("spans", "wire_s", 1e-6, GROUP, kind="compute"),
-    ("spans.error_variance", "null but for sums on the air"): to("spans", "error_variance", 0.1),
-    ("spans.attempts", "1 but for messages on the air"): to("spans", "attempts", 2, link_kind="wired"),
+    ("spans.air_s", "0 where wire_s is not 0"): to("spans", "wire_s", 1e-6, GROUP, kind="compute"),
+    ("spans.error_variance", "null except for sums on the air"): to("spans", "error_variance", 0.1),
+    ("spans.attempts", "1 except for messages on the air"): to("spans", "attempts", 2, link_kind="wired"),
     ("spans.token", "each token delivered once, after those before it"): twice(),
     ("requests.n_emitted_tokens", "as many as emit spans"): to("spans", "kind", "wait", kind="emit"),
     ("requests.first_token_at_s", "the instant of its first emit span"): to(
@@ -327,15 +328,18 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("devices.energy_compute_j", "the energy of its compute and endpoint spans"): to(
         "spans", "energy_j", lambda r: r["energy_j"] / 2, kind="compute"
     ),
-    ("devices.energy_tx_j", "no more than the energy of what it sent, or answered on the air"): to(
-        "devices", "energy_tx_j", lambda r: r["energy_tx_j"] + 1.0
-    ),
-    ("devices.energy_rx_j", "no more than the energy of what it received, or was answered on the air"): to(
-        "devices", "energy_rx_j", lambda r: r["energy_rx_j"] + 1.0
-    ),
-    ("devices.energy_tx_j", "together with energy_rx_j of all devices the energy of what was carried"): to(
-        "devices", "energy_tx_j", 0.0
-    ),
+    (
+        "devices.energy_tx_j",
+        "no more than the energy of its transmissions, with its acknowledgements on the air",
+    ): to("devices", "energy_tx_j", lambda r: r["energy_tx_j"] + 1.0),
+    (
+        "devices.energy_rx_j",
+        "no more than the energy of its receptions, with acknowledgements on the air",
+    ): to("devices", "energy_rx_j", lambda r: r["energy_rx_j"] + 1.0),
+    (
+        "devices.energy_tx_j",
+        "with energy_rx_j, summed over all devices, the energy of all messages and sums",
+    ): to("devices", "energy_tx_j", 0.0),
     ("devices.busy_s", "the time of its spans"): to("devices", "busy_s", lambda r: r["busy_s"] + 1e-6),
     ("requests.error_variance", "a number where its sums had errors"): to(
         "requests", "error_variance", None, GROUP
@@ -343,7 +347,7 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     ("requests.mean_exit_block", "no more than the last block it went through"): to(
         "requests", "mean_exit_block", 99.0
     ),
-    ("spans.started_at_s", "no earlier than its station was done with another"): to(
+    ("spans.started_at_s", "no earlier than the previous span of its station ended"): to(
         "spans", "ended_at_s", lambda r: r["ended_at_s"] + 1.0, kind="endpoint", device="box-0"
     ),
     ("requests.request_id", "the requests of every other strategy"): to("requests", "request_id", 10_000),
@@ -358,9 +362,7 @@ TAMPERINGS: dict[tuple[str, str], tuple[str, Change]] = {
     },
     ("devices.device", "the devices of every other run"): to("devices", "device", "phone-9", GROUP),
     **{
-        (f"devices.{column}", "the same in every run, as all meet one world"): to(
-            "devices", column, value, GROUP
-        )
+        (f"devices.{column}", "the same in every run of the trace"): to("devices", column, value, GROUP)
         for column, value in {
             "group": "box",
             "kind": "another",
@@ -413,7 +415,7 @@ ON_WIRES: dict[tuple[str, str], list[tuple[str, Change]]] = {
         to("spans", "ended_at_s", lambda r: r["ended_at_s"] - 1e-3, PIPELINE, kind="send"),
         to("spans", "started_at_s", lambda r: r["started_at_s"] + 1e-3, PIPELINE, kind="send"),
     ],
-    ("spans.size_bytes", "for what its ends handle of a message, within the sizes that were sent"): [
+    ("spans.size_bytes", "for an endpoint span, within the range of the sizes that were sent"): [
         to("spans", "size_bytes", 10**12, PIPELINE, kind="endpoint"),
         to("spans", "size_bytes", 1, PIPELINE, kind="endpoint"),
     ],

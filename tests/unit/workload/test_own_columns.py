@@ -127,7 +127,7 @@ def test_a_row_that_is_wrong_is_named(tmp_path: Path, row: str, message: str) ->
     ("header", "message"),
     [
         ("device,whn,in,out", "no column 'When' in the header; did you mean 'whn'"),
-        ("device,when,in,out,IN", "two columns are called 'in'"),
+        ("device,when,in,out,IN", "two columns are named 'in'"),
         ("", "no header"),
     ],
 )

@@ -247,7 +247,7 @@ def test_a_broken_sample_is_refused_with_its_line(name: str, written: Callable[.
         (b"[]", ":1: found a list whose first item has the keys none; expected one of"),
         (b'[{"text": "x"}]', ":1: found a list whose first item has the keys text; expected one of"),
         (b"[1, 2", ":1: found a list whose first item has the keys none"),
-        (b"\x89PNG\r\n\x1a\n", "byte 0x89 is no UTF-8 text"),
+        (b"\x89PNG\r\n\x1a\n", "byte 0x89 is not UTF-8 text"),
         (gzip.compress(AZURE_23.encode(), mtime=0)[:60], "cannot be unpacked"),
         (b"\x1f\x8bnonsense", "cannot be read"),
         (b'TIMESTAMP,ContextTokens,GeneratedTokens\n"2023', ":2: no CSV row: unexpected end of data"),

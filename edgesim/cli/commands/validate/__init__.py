@@ -1,4 +1,4 @@
-"""The commands of `edgesim validate`."""
+"""Subcommands of `edgesim validate`."""
 
 from __future__ import annotations
 

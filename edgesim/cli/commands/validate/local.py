@@ -1,4 +1,4 @@
-"""The command that runs real models on this host and holds predictions against them."""
+"""Command that compares predictions with real models that run on this host."""
 
 from __future__ import annotations
 
@@ -27,40 +27,42 @@ def local(
         list[str] | None,
         typer.Option(help="A model: bundled, gpt2-124m, llama-deep-134m, ...; repeatable."),
     ] = None,
-    repetitions: Annotated[int, typer.Option(help="Repetitions, each measured anew.", min=3)] = 5,
+    repetitions: Annotated[
+        int, typer.Option(help="Number of repetitions, each with its own measurement.", min=3)
+    ] = 5,
     runs: Annotated[
         int,
         typer.Option(
-            help="Real runs of each pipeline in a repetition; twice as many of the single device, half as "
-            "many of the group.",
+            help="Real runs of each pipeline in a repetition; twice as many for the single device, half as "
+            "many for the group.",
             min=1,
         ),
     ] = 20,
     stages: Annotated[
-        int | None, typer.Option(help="Processes of the pipeline; two, if there are the cores.", min=1)
+        int | None, typer.Option(help="Processes of the pipeline; two if there are enough cores.", min=1)
     ] = None,
     prompt_tokens: Annotated[int, typer.Option(help="Length of the prompt.", min=2, max=96)] = 32,
     output_tokens: Annotated[int, typer.Option(help="Tokens of an answer.", min=3, max=128)] = 12,
     short: Annotated[
         bool,
         typer.Option(
-            "--short", help="A minute on the bundled model alone; only gross disagreement is a failure."
+            "--short", help="Run the bundled model only, for a minute; only a large error is a failure."
         ),
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write everything that was found here, as JSON.")
+        Path | None, typer.Option("--output", "-o", help="Write all results to this file, as JSON.")
     ] = None,
     table: Annotated[
-        Path | None, typer.Option(help="Write the tables here, as Markdown for the docs.")
+        Path | None, typer.Option(help="Write the tables to this file, as Markdown for the docs.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run real models on this host, as one process and as several, and compare with their predictions.
+    """Run real models on this host, in one process and in several, and compare them with predictions.
 
-    The processes hold whole models, stages of a ring of TCP sockets, or tensor shards summed by gloo; each
-    is pinned to a core. Other programs should rest meanwhile: where repetitions differ by too much, the
-    verdict is 'too noisy'. The exit status is 1 if a prediction failed, or processes computed different
-    answers.
+    Processes run whole models, pipeline stages connected in a ring by TCP sockets, or tensor shards with sums
+    by gloo; each process is pinned to a core. Other programs should be idle: if repetitions differ too much,
+    the verdict is 'too noisy'. The exit status is 1 if a prediction failed, or if processes computed
+    different answers.
     """
     from edgesim.report.outputs import check_output
     from edgesim.validate.local.results import facts, markdown
@@ -87,7 +89,7 @@ def local(
     ):
         results.append(result)
         _print_result(console(), result)
-        if output is not None:  # after every model: who stops this halfway keeps what is there
+        if output is not None:  # after every model, so that results are kept if the command is stopped
             with writing(output):
                 output.write_text(json.dumps(facts(results, plan), indent=1) + "\n", encoding="utf-8")
         if table is not None:

@@ -1,4 +1,4 @@
-"""The command that holds the engine's network against closed forms and against ns-3."""
+"""Command that compares the engine's network with closed forms and with ns-3."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ _SHORT = 0.1
 
 def network(
     recorded: Annotated[
-        bool, typer.Option("--recorded", help="Compare with the shipped figures of ns-3, and do not run it.")
+        bool, typer.Option("--recorded", help="Compare with shipped results of ns-3, without running it.")
     ] = False,
     record: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what ns-3 says to a file, in the form that ships."),
+        typer.Option(metavar="FILE", help="Write the results of ns-3 to a file, in the shipped format."),
     ] = None,
     short: Annotated[
         bool,
         typer.Option(
-            "--short", help="Simulate a tenth of the time: a minute; intervals are three times as wide."
+            "--short", help="Simulate a tenth of the time (1 min); intervals are three times as wide."
         ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Hold queueing, radio and Wi-Fi against closed forms and, where it is installed, against ns-3.
+    """Compare queueing, radio and Wi-Fi with closed forms and, if it is installed, with ns-3.
 
-    Mean delays of queues, capacities of channels and throughputs of saturated Wi-Fi stand beside their closed
-    forms; then the same Wi-Fi cells and rows of wires are run in ns-3, by programs that ship with edgesim and
-    are compiled into a temporary folder. Without ns-3 that half is left out, which is said. Exit status 1
-    where a figure misses its limit.
+    Mean delays of queues, channel capacities and throughputs of saturated Wi-Fi are compared with closed
+    forms. Then the same Wi-Fi cells and chains of wires are run in ns-3, by programs shipped with edgesim
+    that are compiled into a temporary folder. Without ns-3, a note replaces the second part. The exit status
+    is 1 if a difference exceeds its limit.
     """
     from edgesim.validate.network.queue_theory import queue_comparisons
     from edgesim.validate.network.radio_theory import radio_comparisons
     from edgesim.validate.network.wifi_theory import wifi_theory_comparisons
 
     if recorded and record is not None:
-        raise InputError("edgesim validate network: found --recorded and --record; give one of them")
+        raise InputError("edgesim validate network: found --recorded and --record; give only one of them")
     notes = Console(stderr=True, quiet=quiet)
     scale = _SHORT if short else 1.0
     found = [
@@ -85,10 +85,10 @@ def _beside_ns3(
             raise InputError(f"edgesim validate network --record: {said}")
         console().print(f"\n{said}", markup=False)
         return []
-    with counting(notes, 2 * len(cases) + len(rows)) as tell:
-        records = shipped_records() if ns3 is None else Records.measure(ns3, cases, rows, tell)
+    with counting(notes, 2 * len(cases) + len(rows)) as report:
+        records = shipped_records() if ns3 is None else Records.measure(ns3, cases, rows, report)
         wires = tandems_beside(records, rows)
-        wifi = wifi_beside(records, cases, tell)
+        wifi = wifi_beside(records, cases, report)
     if record is not None:
         record.write_text(records.text(), encoding="utf-8")
     made_by = records.provenance["simulator"]
@@ -96,7 +96,7 @@ def _beside_ns3(
 
 
 def _shown(title: str, comparisons: Sequence[TheoryComparison]) -> Sequence[TheoryComparison]:
-    """Print a table, and hand back what is in it."""
+    """Print a table of comparisons, and return the comparisons."""
     table = plain_table(title, "edgesim", "truth", "difference %", "limit %", "")
     for one in comparisons:
         table.add_row(

@@ -1,4 +1,4 @@
-"""The command that holds predictions against published rates."""
+"""Command that compares predictions with published rates."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["published"]
 def published(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the table into this Markdown page, between its marks."),
+        typer.Option("--output", "-o", help="Write the tables into this Markdown page, between its markers."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show every published rate that is known beside its prediction, with interval and error.
+    """Show every known published rate with its prediction, interval and error.
 
-    A device's rate is predicted from all others: the fit has not seen it. Testbeds are simulated by the
-    shipped scenarios, of which some were fitted to the row itself, as the table says. Groups are fitted to
-    their rows of one and two nodes.
+    The rate of a device is predicted by a fit to all other rates. Testbeds are simulated by the shipped
+    scenarios, some of which were fitted to the row itself, as the table states. Groups are fitted to their
+    rows of one and two nodes.
     """
     from edgesim.validate.published.findings import found
     from edgesim.validate.published.groups import group_rows

@@ -188,7 +188,7 @@ def test_a_trace_without_spans_and_an_unfinished_one_have_a_page(tmp_path: Path)
     figures = content(page)["figures"]
     assert "request" not in figures
     assert "latencies" in figures
-    assert "The run is incomplete (stopped): 2 of 3 runs are whole" in " ".join(Tags(page).texts)
+    assert "The run is incomplete (stopped): 2 of 3 runs are complete" in " ".join(Tags(page).texts)
 
 
 def test_the_page_is_the_same_each_time(trace: Trace, page: str) -> None:

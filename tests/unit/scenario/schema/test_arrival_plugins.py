@@ -100,7 +100,7 @@ class Nothing(ArrivalProcess):
     [
         (NoRate, "has no rate_hz"),
         (NoGenerator, r"instants does not take \(rng\); write instants\(self, rng\)"),
-        (Nothing, r"has no instants of its own; write instants\(self, rng\)"),
+        (Nothing, r"does not override instants; write instants\(self, rng\)"),
     ],
 )
 def test_a_class_without_what_it_is_called_with_is_refused(kind, sentence) -> None:

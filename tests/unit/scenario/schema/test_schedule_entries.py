@@ -88,8 +88,8 @@ def test_the_rate_of_arrivals(changed: Parse) -> None:
         (
             RATE,
             "rate: {schedule: [{from: 1 s, rate: 20 Mbit/s}]}",
-            "small.yaml:11:15: $.topology.links[0].wired.rate: steps: the first is from 1 s; expected "
-            "0 s: say what holds from the beginning",
+            "small.yaml:11:15: $.topology.links[0].wired.rate: steps: the first begins at 1 s; expected "
+            "0 s: add the value from the beginning",
         ),
         (
             RATE,
@@ -114,8 +114,8 @@ def test_the_rate_of_arrivals(changed: Parse) -> None:
         (
             BOX,
             f"{BOX}\n      speed: {{schedule: [{{from: 2 s, factor: 1}}, {{from: 1 s, factor: 2}}]}}",
-            "small.yaml:9:7: $.topology.devices[1].speed: steps: one from 1 s after one from 2 s; expected "
-            "each to be later than the one before it: put them in order",
+            "small.yaml:9:7: $.topology.devices[1].speed: steps: a step at 1 s follows one at 2 s; expected "
+            "increasing instants: put the steps in order",
         ),
         (
             "{poisson: 1 Hz}",
