@@ -25,7 +25,7 @@ from edgesim.errors import InputError
 from edgesim.planning.splitting.utility import Utility
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
-from edgesim.report.plots.split_choice import clean_nll, draw_choice, utilities, worth_table
+from edgesim.report.plots.split_choice import clean_nll, draw_choice, utilities, utility_table
 from edgesim.trace.reader import Trace
 
 
@@ -59,7 +59,7 @@ def main() -> None:
         clean_nll=clean_nll(trace),
     )
     worth = utilities(trace, weights)
-    print(worth_table(worth))
+    print(utility_table(worth))
     if given.out:
         figure = draw_choice(trace, worth, training=told(given.training), surrogate=told(given.surrogate))
         save(figure, given.out, Provenance.of([(trace.path, trace.run)]))

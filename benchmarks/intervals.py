@@ -35,7 +35,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit, stdtrit
 
-from edgesim.statistics import Lives, Scale, compare, estimate_mean, pair, paired_ratio, student_t, summarise
+from edgesim.statistics import (
+    RequestLatencies,
+    Scale,
+    compare,
+    estimate_mean,
+    pair,
+    paired_ratio,
+    student_t,
+    summarise,
+)
 from edgesim.statistics.survival import met_share, percentiles
 
 Array = NDArray[np.float64]
@@ -337,7 +346,7 @@ def overloaded_wins_nothing(n_replications: int = 5) -> list[str]:
             )
             for name, table in tables.items()
         ]
-        local, pipeline = (Lives.of(table, horizon_s=horizon_s) for table in tables.values())
+        local, pipeline = (RequestLatencies.of(table, horizon_s=horizon_s) for table in tables.values())
         pairs.append(pair("pipeline", pipeline, "local", local, replication=replication))
     local_row, row = sorted(compare(summaries, pairs).rows, key=lambda row: row.strategy)
     same, wrong = row.same_requests, []

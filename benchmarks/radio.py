@@ -21,7 +21,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.check import architecture
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.load import load
 from edgesim.strategy import Strategy
 from edgesim.trace.writer import TraceFolder
@@ -64,7 +64,7 @@ def main() -> int:
         name: AnalyticTiming(architecture(scenario), kind.ceilings("bfloat16"))
         for name, kind in kinds_used(scenario).items()
     }
-    strategies = contenders(scenario)
+    strategies = strategies_by_label(scenario)
     took: dict[str, dict[str, list[float]]] = {label: {"wired": [], "radio": []} for label in strategies}
     whole: dict[str, list[float]] = {"wired": [], "radio": []}
     for _ in range(asked.repeats):

@@ -15,22 +15,22 @@ from pathlib import Path
 
 from edgesim.errors import InputError
 from edgesim.report.listings.opened import opened
-from edgesim.report.plots.asked import Asked, drawn
+from edgesim.report.plots.asked import FigureRequest, drawn
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
 from edgesim.trace.reader import Trace
 
 HOME = Path(__file__).parent / "images" / "gallery"
 OF_TRACE = (
-    Asked(kind="distribution"),
-    Asked(kind="bars", width="page"),
-    Asked(kind="front"),
-    Asked(kind="parts"),
-    Asked(kind="timeline", strategies=("aircomp",)),
-    Asked(kind="series", strategies=("pipeline",)),
-    Asked(kind="map", strategies=("aircomp",), width="page"),
+    FigureRequest(kind="distribution"),
+    FigureRequest(kind="bars", width="page"),
+    FigureRequest(kind="front"),
+    FigureRequest(kind="parts"),
+    FigureRequest(kind="timeline", strategies=("aircomp",)),
+    FigureRequest(kind="series", strategies=("pipeline",)),
+    FigureRequest(kind="map", strategies=("aircomp",), width="page"),
 )
-OF_SWEEP = (Asked(kind="lines"),)
+OF_SWEEP = (FigureRequest(kind="lines"),)
 
 
 def main() -> None:

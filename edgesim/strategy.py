@@ -36,7 +36,7 @@ from edgesim.planning.splitting.utility import Utility
 from edgesim.plugins import EntryPointGroup
 from edgesim.radio.collective.over_the_air import Scaling
 from edgesim.world.fleet import Fleet
-from edgesim.world.holdings import held_bytes
+from edgesim.world.holdings import parts_bytes
 
 __all__ = [
     "STRATEGIES",
@@ -265,7 +265,7 @@ def check_memory(placement: Placement, model: Architecture, fleet: Fleet) -> Non
                 f"the placement names {device!r}, which is not a computing device; {suggest(device, known)}"
             )
         shard = placement.shards.get(device)
-        weight_bytes = held_bytes(model, parts, shard)
+        weight_bytes = parts_bytes(model, parts, shard)
         n_blocks = sum(part.n_blocks for part in parts)
         cache_bytes = (model if shard is None else shard).kv_bytes_per_token(n_blocks)
         room_bytes = fleet.room_bytes(device)

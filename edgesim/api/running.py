@@ -21,7 +21,7 @@ from edgesim.planning.splitting.policy import Policy
 from edgesim.report.noise import noise
 from edgesim.report.progress import counting, measuring_progress
 from edgesim.report.requirements import require_training
-from edgesim.runner import Lesson, Prepared, Ran
+from edgesim.runner import Lesson, Prepared, RunFinished
 from edgesim.scenario.build import resolve
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema.scenario import Scenario
@@ -46,7 +46,7 @@ def run(
     refresh: bool = False,
     force: bool = False,
     quiet: bool = False,
-    on_progress: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[RunFinished], None] | None = None,
     counters: str | None = None,
 ) -> Result:
     """Simulate every strategy of a scenario in every replication, and compare the strategies.
@@ -104,7 +104,7 @@ def run(
         n_runs = len(prepared.strategies) * prepared.scenario.replications
         with counting(notes, n_runs) as count:
 
-            def report(ran: Ran) -> None:
+            def report(ran: RunFinished) -> None:
                 count(f"{ran.strategy}, replication {ran.replication}")
                 if on_progress is not None:
                     on_progress(ran)

@@ -16,7 +16,7 @@ from edgesim.api.wording import in_python
 from edgesim.errors import InputError
 from edgesim.report.progress import counting_up, measuring_progress
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.sweep.asking import Options, asked_for
+from edgesim.sweep.asking import Options, checked_sweep
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.running import run_sweep
 
@@ -98,7 +98,7 @@ def sweep(
     with in_python(), measuring_progress(notes) as measuring, counting_up(notes, "sweeping") as count:
         if resume and out is None:
             raise InputError("--resume: name the sweep to continue, by its folder (out)")
-        asked = asked_for(
+        asked = checked_sweep(
             lambda changes: read_scenario(scenario, [*fixed, *changes]),
             values or {},
             Options(

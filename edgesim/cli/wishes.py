@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from edgesim.planning.policies.training import Training
     from edgesim.strategy import Strategy
 
-__all__ = ["Wishes"]
+__all__ = ["TrainingChanges"]
 
 _ALGORITHMS = ("ppo", "a2c", "dqn")
 _FIELDS = {"algorithm": "algorithm", "steps": "n_steps", "seed": "seed"}
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TrainingChanges:
     """Changes to a training.
 
     Attributes
@@ -48,7 +48,7 @@ class Wishes:
         steps: int | None,
         seed: int | None,
         utility: Iterable[str],
-    ) -> Wishes:
+    ) -> TrainingChanges:
         """Create the changes from options of the command line.
 
         Raises
@@ -74,7 +74,7 @@ class Wishes:
         """Options of the command line that were given."""
         return [*(f"--{name}" for name in self.learning), *(f"--utility {name}" for name in self.utility)]
 
-    def as_options(self, strategy: Strategy, place: int) -> tuple[list[str], Wishes]:
+    def as_options(self, strategy: Strategy, place: int) -> tuple[list[str], TrainingChanges]:
         """Translate the changes to settings of the scenario; return these, and the changes without an option.
 
         The strategy options with the same meaning are ``learning: {algorithm, steps, seed}`` and
@@ -96,7 +96,7 @@ class Wishes:
                 if name in known
             ]
             left[option] = {name: value for name, value in wishes.items() if name not in known}
-        return settings, Wishes(**left)
+        return settings, TrainingChanges(**left)
 
     def check(self, training: Training) -> None:
         """Check that a training is compatible with the changes.

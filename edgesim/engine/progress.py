@@ -199,8 +199,8 @@ class Progress:
             if len(self._moves) >= _MOST_MOVES:
                 self._forget_moves()
             lags = {device: self._causality.lag(place) for device, place in there.places}
-            lags = {device: lag for device, lag in lags.items() if lag is not None}
-            move = self._moves[there] = Move(there, lags)
+            known = {device: lag for device, lag in lags.items() if lag is not None}
+            move = self._moves[there] = Move(there, known)
         return move
 
     def is_first(self, request: LiveRequest, move: Move) -> bool:

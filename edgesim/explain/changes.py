@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from edgesim.scenario.build import kinds_used
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.contenders import contenders
-from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.contenders import strategies_by_label
+from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import DeviceEntry, LinkEntry, Wired
@@ -159,7 +159,7 @@ def _of_links(link: LinkEntry, at: str) -> Iterator[Change]:
 def _of_wires(wired: Wired, at: str, name: str, between: tuple[str, str]) -> Iterator[Change]:
     rates, latencies = wired.rates_bps(), ways(wired.latency_s)
     if not any(isinstance(rate, Steps) for rate in rates):
-        doubled = ByWay(*(2.0 * float(rate) for rate in rates if not isinstance(rate, Steps)))
+        doubled = ByDirection(*(2.0 * float(rate) for rate in rates if not isinstance(rate, Steps)))
         yield Change(
             f"link {name}: twice the rate", (f"{at}.rate={_both(doubled, 'bit/s')}",), between, "rate"
         )
@@ -170,14 +170,14 @@ def _of_wires(wired: Wired, at: str, name: str, between: tuple[str, str]) -> Ite
         )
 
 
-def _both(value: ByWay[float], unit: str) -> str:
+def _both(value: ByDirection[float], unit: str) -> str:
     if value.is_one:
         return f"{value.up:.12g} {unit}"
     return f"{{up: {value.up:.12g} {unit}, down: {value.down:.12g} {unit}}}"
 
 
 def _of_options(scenario: Scenario, label: str) -> Iterator[Change]:
-    strategies = contenders(scenario)
+    strategies = strategies_by_label(scenario)
     place, strategy = list(strategies).index(label), strategies[label]
     for name, option in type(strategy).model_fields.items():
         now = getattr(strategy, name)

@@ -23,7 +23,7 @@ from transformers import DynamicCache
 from edgesim.measure.clock import Clock, clock_for
 from edgesim.measure.grid import PassShape
 from edgesim.measure.modules import build
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 from edgesim.measure.rotation import Rotation
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Component, Slice
@@ -87,7 +87,7 @@ class Excerpt:
         self._clock: Clock = clock_for(device)
         self._rotation = Rotation(
             self._model,
-            PLACES[architecture.family].blocks,
+            MODULE_PATHS[architecture.family].blocks,
             is_divisible=architecture.n_windowed in (0, architecture.n_blocks),
         )
         self._marks: list[tuple[Component, Any]] = []
@@ -194,7 +194,7 @@ class Excerpt:
 
             return note
 
-        places = PLACES[self._architecture.family]
+        places = MODULE_PATHS[self._architecture.family]
         self._model.get_submodule(places.embedding).register_forward_pre_hook(begin(Component.EMBEDDING))
         for block in self._model.get_submodule(places.blocks).children():
             block.register_forward_pre_hook(begin(Component.ATTENTION))

@@ -24,7 +24,7 @@ from edgesim.measure.model_folder import (
     model_folder,
     model_name,
 )
-from edgesim.measure.places import PLACES, Places
+from edgesim.measure.places import MODULE_PATHS, ModulePaths
 from edgesim.measure.text import Text, Tokens, tokens_of
 from edgesim.model.families import FAMILIES
 
@@ -61,7 +61,7 @@ class LanguageModel:
     tokenizer: Any
     name: str
     digest: str
-    places: Places
+    places: ModulePaths
     exits: ExitHeads | None
     exit_blocks: tuple[int, ...]
     temperatures: tuple[float, ...]
@@ -134,7 +134,7 @@ def load_language_model(model: str | Path) -> LanguageModel:
     except Exception as error:  # for arbitrary files, transformers raises errors of any type
         raise InputError(f"model '{name}': transformers cannot load {folder} ({_reason(error)})") from error
     loaded.eval().requires_grad_(False)
-    places = PLACES[family]
+    places = MODULE_PATHS[family]
     _check_complete(name, places, found)
     _check_head(name, places, loaded)
     blocks: Any = loaded.get_submodule(places.blocks)
@@ -158,7 +158,7 @@ def _family(folder: Path, name: str) -> str:
         raise InputError(f"model '{name}': transformers cannot read its config ({_reason(error)})") from error
     family = str(config.model_type)
     decoders = [each for each, traits in FAMILIES.items() if traits.is_causal]
-    if family not in PLACES or family not in decoders:
+    if family not in MODULE_PATHS or family not in decoders:
         raise InputError(
             f"model '{name}' is of the family '{family}', for which edgesim cannot measure answers; expected "
             f"one of {', '.join(decoders)}"
@@ -170,7 +170,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
-def _check_complete(name: str, places: Places, found: Mapping[str, Any]) -> None:
+def _check_complete(name: str, places: ModulePaths, found: Mapping[str, Any]) -> None:
     """Refuse weights that leave some to be drawn at random, or contain blocks that the config does not."""
     lacking = sorted(found["missing_keys"]) + sorted(str(key) for key, *_ in found["mismatched_keys"])
     left_over = sorted(key for key in found["unexpected_keys"] if key.startswith(f"{places.blocks}."))
@@ -185,7 +185,7 @@ def _check_complete(name: str, places: Places, found: Mapping[str, Any]) -> None
             )
 
 
-def _check_head(name: str, places: Places, loaded: Any) -> None:
+def _check_head(name: str, places: ModulePaths, loaded: Any) -> None:
     """Refuse a last norm or an unembedding that does not fit the states between blocks, as exits require."""
     width = getattr(loaded.config, "word_embed_proj_dim", loaded.config.hidden_size)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgesim.errors import InputError
 from edgesim.files import absolute, is_there, user_path
 from edgesim.measure.hub import is_hub_id
-from edgesim.model.quantisation.quantisation import said_quantisation
+from edgesim.model.quantisation.quantisation import quantisation_entry
 
 __all__ = [
     "BUNDLED",
@@ -123,7 +123,7 @@ def _refuse_redirection(folder: Path, name: str) -> None:
             f"model '{name}': {folder / 'config.json'} names other weights ('transformers_weights'), or "
             f"is no object; expected {_WEIGHTS} or its index to be the only weights: remove that entry"
         )
-    if said_quantisation(config) is not None:
+    if quantisation_entry(config) is not None:
         raise InputError(
             f"model '{name}': its config.json says that its weights are quantised (quantization_config), but "
             "answers are measured in float32, without the libraries that unpack them; give the unquantised "

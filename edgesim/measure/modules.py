@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from edgesim.errors import InputError
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Slice
 from edgesim.model.rotation import rotated_share
@@ -144,7 +144,7 @@ def _transformers_config(architecture: Architecture, n_blocks: int) -> Any:
 
 def _cut_heads(model: Any, architecture: Architecture) -> None:
     """Reduce attention to the shard's heads, where the config cannot express fewer."""
-    places = PLACES[architecture.family]
+    places = MODULE_PATHS[architecture.family]
     attention = places.attention
     if attention is None:
         return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-__all__ = ["PLACES", "Attention", "Places"]
+__all__ = ["MODULE_PATHS", "Attention", "ModulePaths"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class ModulePaths:
     """Paths of modules in one family's model.
 
     Attributes
@@ -63,7 +63,7 @@ class Places:
     attention: Attention | None = None
 
 
-_LLAMA = Places(
+_LLAMA = ModulePaths(
     embedding="model.embed_tokens",
     blocks="model.layers",
     second_half="post_attention_layernorm",
@@ -72,7 +72,7 @@ _LLAMA = Places(
 )
 _GEMMA2 = replace(_LLAMA, second_half="pre_feedforward_layernorm")
 _PHI = replace(_LLAMA, second_half="mlp", summed=("self_attn.dense", "mlp.fc2"), head="model.final_layernorm")
-_GPT2 = Places(
+_GPT2 = ModulePaths(
     embedding="transformer.wte",
     blocks="transformer.h",
     second_half="ln_2",
@@ -80,7 +80,7 @@ _GPT2 = Places(
     head="transformer.ln_f",
     attention=Attention(into=("attn.c_attn",), holder="attn", n_heads="num_heads", width="split_size"),
 )
-_OPT = Places(
+_OPT = ModulePaths(
     embedding="model.decoder.embed_tokens",
     blocks="model.decoder.layers",
     second_half="final_layer_norm",
@@ -98,7 +98,7 @@ _BERT_ATTENTION = Attention(
     n_heads="num_attention_heads",
     width="all_head_size",
 )
-_BERT = Places(
+_BERT = ModulePaths(
     embedding="bert.embeddings",
     blocks="bert.encoder.layer",
     second_half="intermediate",
@@ -107,7 +107,7 @@ _BERT = Places(
     end="classifier",
     attention=_BERT_ATTENTION,
 )
-_ROBERTA = Places(
+_ROBERTA = ModulePaths(
     embedding="roberta.embeddings",
     blocks="roberta.encoder.layer",
     second_half="intermediate",
@@ -116,7 +116,7 @@ _ROBERTA = Places(
     end="classifier",
     attention=_BERT_ATTENTION,
 )
-_DISTILBERT = Places(
+_DISTILBERT = ModulePaths(
     embedding="distilbert.embeddings",
     blocks="distilbert.transformer.layer",
     second_half="ffn",
@@ -130,7 +130,7 @@ _DISTILBERT = Places(
     ),
 )
 
-PLACES: Mapping[str, Places] = MappingProxyType(
+MODULE_PATHS: Mapping[str, ModulePaths] = MappingProxyType(
     {
         "llama": _LLAMA,
         "mistral": _LLAMA,

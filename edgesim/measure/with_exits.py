@@ -12,10 +12,10 @@ from edgesim.measure.exits import ExitQuality, save_exits
 from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.model_folder import EXITS_RECORD, EXITS_WEIGHTS, model_files, model_folder
 
-__all__ = ["save_with_exits"]
+__all__ = ["save_model_with_exits"]
 
 
-def save_with_exits(
+def save_model_with_exits(
     language_model: LanguageModel, model: str | Path, folder: Path, rows: Sequence[ExitQuality]
 ) -> None:
     """Copy a model's files into a folder, unless it is the same folder, and add its exits.

@@ -170,7 +170,7 @@ class Shape:
             n_bytes -= self.vocab_size * self.hidden_size * self.dtype_bytes
         return n_bytes
 
-    def held_bytes(self, parts: Iterable[Slice]) -> int:
+    def parts_bytes(self, parts: Iterable[Slice]) -> int:
         """Weight bytes of several slices on one device; a matrix shared by embedding and head counts once."""
         slices = tuple(parts)
         ends = Slice(0, 0, embedding=any(p.embedding for p in slices), head=any(p.head for p in slices))

@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from edgesim.errors import PlacementError
 from edgesim.planning.chain import Chain, ChainStage, LatencyProblem
-from edgesim.planning.lattice import Lattice, Relaxation, Step, alike, best_relaxation
+from edgesim.planning.lattice import Lattice, Relaxation, Step, best_relaxation, exchangeable_groups
 from edgesim.planning.shortage import no_room
 
 __all__ = ["latency"]
@@ -58,7 +58,7 @@ def latency(problem: LatencyProblem, *, max_states: int = MAX_STATES) -> Chain:
         If no chain fits, or the search reaches ``max_states`` before it can prove a chain the best.
     """
     if problem.starter is None:
-        starters = [group[0] for group in alike(problem, range(problem.n_devices))]
+        starters = [group[0] for group in exchangeable_groups(problem, range(problem.n_devices))]
     else:
         starters = [problem.starter]
     roughs = [Relaxation.at(lattice, lattice.free) for lattice in (Lattice.of(problem, i) for i in starters)]

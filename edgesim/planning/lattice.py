@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgesim.planning.chain import FloatArray, LatencyProblem
 
-__all__ = ["Lattice", "Relaxation", "Step", "alike", "best_relaxation"]
+__all__ = ["Lattice", "Relaxation", "Step", "best_relaxation", "exchangeable_groups"]
 
 N_PRICE_STEPS = 300
 PATIENCE = 20  # price steps without a better bound before the step is halved
@@ -54,7 +54,7 @@ class Lattice:
         Devices with different values of ``apart`` [n_devices] are never in one class.
         """
         others = [device for device in range(problem.n_devices) if device != starter]
-        groups = alike(problem, others, starter)
+        groups = exchangeable_groups(problem, others, starter)
         if apart is not None:
             groups = [
                 tuple(device for device in group if apart[device] == value)
@@ -209,7 +209,7 @@ def _upwards(direction: FloatArray, price_s: FloatArray) -> FloatArray:
     return np.where((price_s == 0) & (direction < 0), 0.0, direction)
 
 
-def alike(
+def exchangeable_groups(
     problem: LatencyProblem, devices: Iterable[int], starter: int | None = None
 ) -> list[tuple[int, ...]]:
     """Group devices that can be exchanged without effect: same times, same room, same hops to all others.

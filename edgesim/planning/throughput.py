@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from edgesim.errors import PlacementError
 from edgesim.planning.chain import ChainStage, FloatArray, IntArray, LatencyProblem
-from edgesim.planning.lattice import Lattice, alike
+from edgesim.planning.lattice import Lattice, exchangeable_groups
 from edgesim.planning.shortage import no_room
 
 __all__ = ["Bottleneck", "bottleneck_s", "throughput"]
@@ -114,7 +114,7 @@ def throughput(
     """
     messages_s = np.broadcast_to(np.asarray(message_s, np.float64), (problem.n_devices,))
     if problem.starter is None:
-        starters = [group[0] for group in alike(problem, range(problem.n_devices))]
+        starters = [group[0] for group in exchangeable_groups(problem, range(problem.n_devices))]
         starters += [d for d in range(problem.n_devices) if d not in starters and len(set(messages_s)) > 1]
     else:
         starters = [problem.starter]

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from edgesim.scenario.build import kinds_used
 from edgesim.scenario.catalogue import models, radio_kind
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.device_kinds import Figure
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.strategy import Strategy
@@ -108,7 +108,9 @@ def sources_of(section: BaseModel) -> Iterator[str]:
 
 def _parts(scenario: Scenario) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield each part of a scenario, the keys of its publications, and the reason if there are none."""
-    for entry, (label, strategy) in zip(scenario.strategies, contenders(scenario).items(), strict=True):
+    for entry, (label, strategy) in zip(
+        scenario.strategies, strategies_by_label(scenario).items(), strict=True
+    ):
         yield f"strategy {label}", _of_strategy(entry.use, strategy), _why_not(entry.use, strategy)
     name = scenario.model.architecture
     if name in models():

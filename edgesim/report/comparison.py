@@ -8,7 +8,7 @@ from typing import Any, cast
 from edgesim.errors import TraceError
 from edgesim.report.notes import About
 from edgesim.statistics.comparison import Comparison, compare
-from edgesim.statistics.pairs import Lives, Pairs, pair
+from edgesim.statistics.pairs import Pairs, RequestLatencies, pair
 from edgesim.statistics.summary import Summary, summarise
 from edgesim.trace.reader import Trace
 from edgesim.world.objectives import Objectives
@@ -48,7 +48,7 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
     found: dict[str, list[Summary]] = {strategy: [] for strategy in trace.strategies}
     # One replication at a time, so that no more than two runs' requests are in memory at once.
     for replication in sorted({r for strategy in trace.strategies for r in trace.replications(strategy)}):
-        first: Lives | None = None
+        first: RequestLatencies | None = None
         for strategy in trace.strategies:
             if replication not in trace.replications(strategy):
                 continue
@@ -68,7 +68,7 @@ def summaries(trace: Trace, pairs: list[Pairs] | None = None) -> list[Summary]:
             )
             if pairs is None:
                 continue
-            lives = Lives.of(requests, warmup_s=facts.warmup_s, horizon_s=horizon_s)
+            lives = RequestLatencies.of(requests, warmup_s=facts.warmup_s, horizon_s=horizon_s)
             if strategy == trace.strategies[0]:
                 first = lives
             elif first is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesim.runner.prepared import Lesson, Prepared, Ran, Trainer
+from edgesim.runner.prepared import Lesson, Prepared, RunFinished, Trainer
 from edgesim.runner.preparing import lesson, prepare
 from edgesim.runner.running import free_folder, run, unfinished_folder
 from edgesim.runner.sampling import interval_s
@@ -12,7 +12,7 @@ __all__ = [
     "Lesson",
     "Measuring",
     "Prepared",
-    "Ran",
+    "RunFinished",
     "Trainer",
     "free_folder",
     "interval_s",

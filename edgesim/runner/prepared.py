@@ -18,7 +18,7 @@ from edgesim.strategy import Placement, Strategy
 from edgesim.workload.requests import Extent
 from edgesim.world.world import World
 
-__all__ = ["Lesson", "Prepared", "Ran", "Trainer"]
+__all__ = ["Lesson", "Prepared", "RunFinished", "Trainer"]
 
 
 @dataclass(eq=False)
@@ -161,7 +161,7 @@ Trainer = Callable[[Lesson], Policy]
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunFinished:
     """Progress report: one replication of one strategy is finished."""
 
     strategy: str

@@ -13,7 +13,7 @@ from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioErr
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Lesson, Prepared, Trainer
 from edgesim.scenario.build import drawing, extent, resolve
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema.scenario import Scenario
@@ -161,7 +161,7 @@ def check_edited(prepared: Prepared) -> None:
 
 def _at(study: Study, label: str) -> str:
     """Return the position of a strategy in the scenario's file, as a prefix of messages."""
-    labels = list(contenders(study.scenario))
+    labels = list(strategies_by_label(study.scenario))
     at = ("strategies", labels.index(label)) if label in labels else ("strategies",)
     return f"{study.scenario.place(at)}: "
 

@@ -15,7 +15,7 @@ from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Prepared
-from edgesim.runner.whereabouts import whereabouts
+from edgesim.runner.whereabouts import positions_and_cells
 from edgesim.scenario.named_files import named_files
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import Profiles, corrections
@@ -77,7 +77,7 @@ def facts(prepared: Prepared) -> dict[str, object]:
             }
             for station, band in world.bands.items()
         },
-        **whereabouts(prepared.layout.nodes.values(), world),
+        **positions_and_cells(prepared.layout.nodes.values(), world),
         **_service_facts(world),
         "n_devices": len(world.devices),
         "may_fail": _may_fail(world),

@@ -11,7 +11,7 @@ from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 
-__all__ = ["check_unchanged", "differences", "whole_runs"]
+__all__ = ["check_unchanged", "complete_runs", "differences"]
 
 # Facts that can differ between two parts of one run: where and when they ran, and how they ended.
 _LEFT_OUT = ("schema_version", "status", "simulating_took_s", "machine")
@@ -23,7 +23,7 @@ _DIGESTED = (
 _N_SHOWN = 3
 
 
-def whole_runs(
+def complete_runs(
     folder: TraceFolder, now: Mapping[str, object], asked: Collection[tuple[str, int]]
 ) -> set[tuple[str, int]]:
     """Remove incomplete runs from an earlier trace; return strategy and replication of the complete ones.

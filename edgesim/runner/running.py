@@ -11,13 +11,13 @@ from os import PathLike
 from pathlib import Path
 
 from edgesim.errors import InputError, TraceError
-from edgesim.runner.prepared import Prepared, Ran
+from edgesim.runner.prepared import Prepared, RunFinished
 from edgesim.runner.preparing import check_edited, check_trained
 from edgesim.runner.provenance import facts, save_inputs
-from edgesim.runner.resuming import whole_runs
+from edgesim.runner.resuming import complete_runs
 from edgesim.runner.sampling import check_interval
-from edgesim.runner.simulating import RUN_NOTE, simulated
-from edgesim.runner.workers import shared_out
+from edgesim.runner.simulating import RUN_NOTE, simulate_to_folder
+from edgesim.runner.workers import simulated_in_workers
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import RUN_FILE, TraceFolder
 
@@ -31,7 +31,7 @@ def run(
     jobs: int = 1,
     replace: bool = False,
     resume: bool = False,
-    on_progress: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[RunFinished], None] | None = None,
     counters_s: float | None = None,
 ) -> Trace:
     """Simulate every strategy in every replication, and write the trace.
@@ -76,15 +76,15 @@ def run(
     wanted = list(product(prepared.strategies, range(prepared.scenario.replications)))
     folder = TraceFolder.resumed(Path(out)) if resume else TraceFolder(Path(out), replace=replace)
     report = on_progress or _report_nothing
-    with folder.held():
+    with folder.locked():
         if resume:
-            whole = whole_runs(folder, about, wanted)
+            whole = complete_runs(folder, about, wanted)
         try:
             folder.write_run({**about, "status": "running"})
             save_inputs(prepared, folder.path)
             began_s = time.perf_counter()
             for label, replication in sorted(whole):
-                report(Ran(label, replication, 0.0))
+                report(RunFinished(label, replication, 0.0))
             for ran in _work(prepared, folder.path, jobs, whole, counters_s):
                 report(ran)
         except BaseException as error:
@@ -97,7 +97,7 @@ def run(
     return Trace(folder.path, is_own=True)
 
 
-def _report_nothing(ran: Ran) -> None:
+def _report_nothing(ran: RunFinished) -> None:
     pass
 
 
@@ -143,7 +143,7 @@ def _work(
     jobs: int,
     whole: Collection[tuple[str, int]],
     counters_s: float | None,
-) -> Iterator[Ran]:
+) -> Iterator[RunFinished]:
     left = [
         (label, replication)
         for replication in range(prepared.scenario.replications)
@@ -151,7 +151,7 @@ def _work(
         if (label, replication) not in whole
     ]
     if min(jobs, len(left)) > 1:
-        yield from shared_out(prepared, out, left, min(jobs, len(left)), counters_s)
+        yield from simulated_in_workers(prepared, out, left, min(jobs, len(left)), counters_s)
         return
     for label, replication in left:
-        yield simulated(prepared, out, label, replication, counters_s)
+        yield simulate_to_folder(prepared, out, label, replication, counters_s)

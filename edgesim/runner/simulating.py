@@ -10,23 +10,23 @@ from pathlib import Path
 import pyarrow as pa
 
 from edgesim.engine.simulation import simulate
-from edgesim.runner.prepared import Prepared, Ran
+from edgesim.runner.prepared import Prepared, RunFinished
 from edgesim.trace.writer import TraceFolder
 
-__all__ = ["RUN_NOTE", "simulate_run", "simulated"]
+__all__ = ["RUN_NOTE", "simulate_run", "simulate_to_folder"]
 
 RUN_NOTE = "strategy"  # prefix of the note that names the run in which an error occurred
 _COLLECTED_EVERY = 16  # replications of a strategy; each keeps about 0.7 MB, a collection takes 0.1 s
 
 
-def simulated(
+def simulate_to_folder(
     prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None = None
-) -> Ran:
+) -> RunFinished:
     """Simulate one replication of a strategy and write its parts, with counters if `counters_s` is given."""
     began_s = time.perf_counter()
     parts = TraceFolder.reopen(out).parts(label, replication)
     simulate_run(prepared, label, replication, parts.write, counters_s)
-    return Ran(label, replication, time.perf_counter() - began_s)
+    return RunFinished(label, replication, time.perf_counter() - began_s)
 
 
 def simulate_run(

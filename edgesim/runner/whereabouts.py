@@ -9,14 +9,14 @@ from edgesim.scenario.radio.reach import reach_m
 from edgesim.scenario.topology.topology import Node
 from edgesim.world.world import World
 
-__all__ = ["whereabouts"]
+__all__ = ["positions_and_cells"]
 
 _N_INSTANTS = 61  # sampled instants of a track, from time zero to the end of the run
 _MOST_TRACKS = 200  # more lines on a map are not readable
 _ALL_S = 600.0  # length of the tracks if the end of the run is unknown
 
 
-def whereabouts(nodes: Iterable[Node], world: World) -> dict[str, object]:
+def positions_and_cells(nodes: Iterable[Node], world: World) -> dict[str, object]:
     """Return positions, tracks and cells for ``run.json``; empty parts are left out.
 
     ``places_m``

@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from edgesim.errors import EdgesimError, InputError, WorkerLostError
-from edgesim.runner.prepared import Prepared, Ran
-from edgesim.runner.simulating import simulated
+from edgesim.runner.prepared import Prepared, RunFinished
+from edgesim.runner.simulating import simulate_to_folder
 
-__all__ = ["end_process", "leave_with_parent", "packed", "process_context", "shared_out"]
+__all__ = ["end_process", "end_with_parent", "pickled", "process_context", "simulated_in_workers"]
 
 _ENDS_WITHIN_S = 2.0  # time for a worker to end before it is killed
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -61,13 +61,13 @@ class _Task(NamedTuple):
     counters_s: float | None
 
 
-def shared_out(
+def simulated_in_workers(
     prepared: Prepared,
     out: Path,
     left: Sequence[tuple[str, int]],
     jobs: int,
     counters_s: float | None = None,
-) -> Iterator[Ran]:
+) -> Iterator[RunFinished]:
     """Simulate runs of a study in worker processes, and yield a report of each as it ends.
 
     Workers are forked from this process if that is safe, and then share its imports and cached values.
@@ -154,7 +154,7 @@ class _Worker:
             self.replication = self.at[1]
             self.connection.send(self.at)
 
-    def done(self) -> Ran:
+    def done(self) -> RunFinished:
         """Return the worker's report; an exception in the worker is raised here."""
         assert self.at is not None
         label, replication = self.at
@@ -169,7 +169,7 @@ class _Worker:
             ) from None
         if isinstance(answer, BaseException):
             raise answer from None if isinstance(answer, InputError) else _RemoteError(where)
-        assert isinstance(answer, Ran)
+        assert isinstance(answer, RunFinished)
         return answer
 
     def end(self) -> None:
@@ -272,7 +272,7 @@ def _forking(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
 
 def _served(task: _Task) -> Callable[[tuple[Connection, ...]], _Worker]:
     """Return a function that starts a worker without shared memory and sends it the pickled study."""
-    study, context = packed(task), process_context()
+    study, context = pickled(task), process_context()
 
     def start(of_others: tuple[Connection, ...]) -> _Worker:
         del of_others  # not inherited
@@ -316,7 +316,7 @@ def _handed(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to all processes of a terminal; the parent handles it
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-    leave_with_parent()
+    end_with_parent()
     _work(connection, lambda: pickle.loads(connection.recv_bytes()))
 
 
@@ -333,7 +333,7 @@ def _answer(
     prepared: Prepared, out: Path, label: str, replication: int, counters_s: float | None
 ) -> tuple[object, str]:
     try:
-        return simulated(prepared, out, label, replication, counters_s), ""
+        return simulate_to_folder(prepared, out, label, replication, counters_s), ""
     except Exception as error:  # raised again in the parent
         where = traceback.format_exc()
         try:
@@ -343,7 +343,7 @@ def _answer(
         return error, where
 
 
-def leave_with_parent() -> None:
+def end_with_parent() -> None:
     """End this worker when its parent is killed."""
     parent = parent_process()
     if parent is not None:
@@ -351,7 +351,7 @@ def leave_with_parent() -> None:
         watch.start()
 
 
-def packed(value: object) -> bytes:
+def pickled(value: object) -> bytes:
     """Pickle a study or a task for other processes; ``pickle.loads`` restores it.
 
     Raises

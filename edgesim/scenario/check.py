@@ -15,7 +15,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.quantisation.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
-from edgesim.scenario.contenders import contenders_or_problems
+from edgesim.scenario.contenders import strategies_and_problems
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
 from edgesim.scenario.profiles import named_problems
@@ -72,7 +72,7 @@ def examine(scenario: Scenario) -> Examined:
 def _examine(scenario: Scenario) -> Examined:
     layout = lay_out(scenario.topology, seed=scenario.seed, folder=scenario.origin.folder)
     model, workload = _or_error(lambda: _architecture(scenario)), _or_error(lambda: _demand(scenario, layout))
-    strategies, mistaken = contenders_or_problems(scenario)
+    strategies, mistaken = strategies_and_problems(scenario)
     problems = [*layout.problems, *_model_problems(scenario, model), *named_problems(scenario)]
     problems += _kind_problems(scenario, layout)
     problems += _source_problems(scenario, layout)

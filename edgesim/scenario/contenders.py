@@ -14,13 +14,13 @@ from edgesim.scenario.text.problems import Path, Problem, ProblemsError, from_va
 from edgesim.scenario.text.section import known_keys
 from edgesim.strategy import Strategy, strategy_class
 
-__all__ = ["contenders", "contenders_or_problems"]
+__all__ = ["strategies_and_problems", "strategies_by_label"]
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _EXPECTATION = re.compile(r"expected (?P<expected>.*), got (?P<got>.*)", re.DOTALL)
 
 
-def contenders(scenario: Scenario) -> Mapping[str, Strategy]:
+def strategies_by_label(scenario: Scenario) -> Mapping[str, Strategy]:
     """Return the scenario's strategies by label, in its order.
 
     The default label is the strategy's name; several strategies of one name are distinguished by the values
@@ -32,13 +32,13 @@ def contenders(scenario: Scenario) -> Mapping[str, Strategy]:
     ProblemsError
         If a strategy is not installed, its options are wrong, or two would have the same label.
     """
-    found, problems = contenders_or_problems(scenario)
+    found, problems = strategies_and_problems(scenario)
     if problems:
         raise ProblemsError(problems)
     return found
 
 
-def contenders_or_problems(scenario: Scenario) -> tuple[Mapping[str, Strategy], list[Problem]]:
+def strategies_and_problems(scenario: Scenario) -> tuple[Mapping[str, Strategy], list[Problem]]:
     """Return the valid strategies by label, and the problems of the others."""
     strategies: dict[int, Strategy] = {}
     problems: list[Problem] = []

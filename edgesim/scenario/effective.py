@@ -11,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from edgesim.fields import AS_WRITTEN
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.radio import RadioEntry
 from edgesim.scenario.schema.scenario import Scenario
 
@@ -33,7 +33,9 @@ def effective(scenario: Scenario) -> dict[str, Any]:
             del link["radio"][key]
     values["strategies"] = [
         {"use": entry.use, "label": label} | _dump(strategy)
-        for entry, (label, strategy) in zip(scenario.strategies, contenders(scenario).items(), strict=True)
+        for entry, (label, strategy) in zip(
+            scenario.strategies, strategies_by_label(scenario).items(), strict=True
+        )
     ]
     return values
 

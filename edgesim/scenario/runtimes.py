@@ -19,7 +19,7 @@ from edgesim.scenario import catalogue
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.runtimes import RuntimeEntry
 
-__all__ = ["board_of", "holds_a_set", "runtime_of", "runtime_timing", "use_of"]
+__all__ = ["board_of", "has_parameter_set", "runtime_of", "runtime_timing", "use_of"]
 
 _QUANTISED_BYTES = 1.1  # largest size of a quantised weight: 8 bits and its share of a scale
 _SEED = 20_250_707  # seed of effects without published rates, the same in every run
@@ -57,7 +57,7 @@ def board_of(timing_name: str) -> str:
     return timing_name.partition(" (")[0]
 
 
-def holds_a_set(kinds: Mapping[str, DeviceKind]) -> bool:
+def has_parameter_set(kinds: Mapping[str, DeviceKind]) -> bool:
     """Whether any kind takes its times from fitted parameters, which have their own uncertainty."""
     return any(kind.runtime is not None for kind in kinds.values())
 

@@ -28,7 +28,7 @@ from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.scenario.build import resolve
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.named_files import FILE_KEYS, WAYS
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.schema.scenario import Scenario, StrategyEntry
@@ -65,7 +65,7 @@ def training_study(study: Study, label: str) -> Study:
     Not modelled: changes of the world after the end of an episode.
     """
     scenario, strategy = study.scenario, study.strategies[label]
-    labels = list(contenders(scenario))
+    labels = list(strategies_by_label(scenario))
     if label in labels:
         entry = scenario.strategies[labels.index(label)].model_copy(update={"label": label})
     else:  # the study's strategies were replaced

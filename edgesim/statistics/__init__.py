@@ -40,7 +40,7 @@ from edgesim.statistics.intervals import (
     paired_ratio,
     student_t,
 )
-from edgesim.statistics.pairs import Lives, Pairs, SameRequests, pair, same_requests
+from edgesim.statistics.pairs import Pairs, RequestLatencies, SameRequests, pair, same_requests
 from edgesim.statistics.summary import Outcomes, ServiceObjectives, Summary, summarise
 from edgesim.statistics.survival import Distribution, met_share, percentiles
 from edgesim.statistics.window import Window, steady_window
@@ -50,10 +50,10 @@ __all__ = [
     "Difference",
     "Distribution",
     "Estimate",
-    "Lives",
     "Outcomes",
     "Pairs",
     "Ratio",
+    "RequestLatencies",
     "Row",
     "SameRequests",
     "Scale",

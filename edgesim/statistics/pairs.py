@@ -21,7 +21,7 @@ from edgesim.statistics.intervals import (
 )
 from edgesim.statistics.window import counted
 
-__all__ = ["ENOUGH", "Lives", "PairedMetric", "Pairs", "SameRequests", "pair", "same_requests"]
+__all__ = ["ENOUGH", "PairedMetric", "Pairs", "RequestLatencies", "SameRequests", "pair", "same_requests"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -30,14 +30,16 @@ ENOUGH = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
+class RequestLatencies:
     """Latencies of the counted requests of one run, in order of their ids; NaN if not completed."""
 
     request_id: npt.NDArray[np.int64]
     latencies_s: Mapping[str, FloatArray]
 
     @classmethod
-    def of(cls, requests: pd.DataFrame, *, warmup_s: float = 0.0, horizon_s: float | None = None) -> Lives:
+    def of(
+        cls, requests: pd.DataFrame, *, warmup_s: float = 0.0, horizon_s: float | None = None
+    ) -> RequestLatencies:
         """Compute the latencies from the trace's table of requests."""
         arrived_at_s = requests["arrived_at_s"].to_numpy(np.float64)
         is_counted = counted(arrived_at_s, warmup_s, horizon_s)
@@ -120,7 +122,9 @@ class SameRequests:
         return None if difference is None or not self.is_enough else difference.is_there
 
 
-def pair(strategy: str, lives: Lives, reference: str, others: Lives, *, replication: int) -> Pairs:
+def pair(
+    strategy: str, lives: RequestLatencies, reference: str, others: RequestLatencies, *, replication: int
+) -> Pairs:
     """Pair the requests of two strategies in the same replication by their ids."""
     _, here, there = np.intersect1d(
         lives.request_id, others.request_id, assume_unique=True, return_indices=True

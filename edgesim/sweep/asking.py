@@ -13,11 +13,11 @@ from edgesim.sweep.axes import Axis, axes_of, cases_axis, grid, labels_of
 from edgesim.sweep.capacity import Search
 from edgesim.sweep.goals import Goal
 from edgesim.sweep.precision import LEAST, Precision
-from edgesim.sweep.running import Asked
+from edgesim.sweep.running import SweepDefinition
 from edgesim.sweep.studies import Preparing
 from edgesim.sweep.unit import KEPT
 
-__all__ = ["Options", "asked_for"]
+__all__ = ["Options", "checked_sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +101,12 @@ def _refuse_alone(options: Mapping[str, object], to: str) -> None:
             raise InputError(f"--{option}: only valid with {to}")
 
 
-def asked_for(
+def checked_sweep(
     read: Callable[[Sequence[str]], Scenario],
     swept: Mapping[str, Sequence[Any]],
     options: Options,
     **preparing: Any,
-) -> Asked:
+) -> SweepDefinition:
     """Check the options of a sweep against each other and return the sweep to run.
 
     Parameters
@@ -166,7 +166,7 @@ def asked_for(
     def reading(changes: Sequence[str]) -> Scenario:
         return read([*fixed, *changes])
 
-    return Asked(
+    return SweepDefinition(
         axes=axes,
         cells=grid(axes, zipped=options.zipped),
         n_replications=n,

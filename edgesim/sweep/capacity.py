@@ -15,7 +15,7 @@ from edgesim.errors import InputError
 from edgesim.statistics.intervals import CONFIDENCE
 from edgesim.sweep.axes import Axis, Cell
 from edgesim.sweep.bracket import Bracket
-from edgesim.sweep.goals import NUMBER, Goal, Look, judged
+from edgesim.sweep.goals import NUMBER, Evaluation, Goal, judge
 from edgesim.sweep.unit import Unit
 
 __all__ = ["CapacityPlan", "Search", "capacity_axis"]
@@ -102,7 +102,7 @@ class _Searched:
     """The search for one strategy at one combination of the other axes' values."""
 
     bracket: Bracket
-    looks: dict[float, Look] = field(default_factory=dict)
+    looks: dict[float, Evaluation] = field(default_factory=dict)
     failed: str | None = None
 
 
@@ -267,7 +267,7 @@ class CapacityPlan:
             return
         for label, own in rows.items():
             searched = self._searched.setdefault((base, label), self._start())
-            look = judged(own, self._search.goal)
+            look = judge(own, self._search.goal)
             searched.looks[value] = look
             searched.bracket.verdicts[value] = look.verdict
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from edgesim.runner.workers import end_process, leave_with_parent, process_context
+from edgesim.runner.workers import end_process, end_with_parent, process_context
 from edgesim.sweep.studies import Studies
 from edgesim.sweep.unit import Failed, Outcome, Studied, Unit, work
 
@@ -160,7 +160,7 @@ class LocalProcesses:
 def _live(connection: Connection) -> None:
     """Run units in a worker process until its parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent by a terminal to all processes; the parent decides
-    leave_with_parent()
+    end_with_parent()
     at_hand: Studied | None = None
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the parent has ended
         while True:

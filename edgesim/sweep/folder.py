@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from edgesim.errors import TraceError
 from edgesim.sweep.schema import SCHEMA_VERSION, further_in, results_schema
 from edgesim.sweep.unit import Failed, Outcome, Unit, results_file
-from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of, write_whole
+from edgesim.trace.whole_files import LOCK_FILE, FolderLock, write_whole, writing_into
 
 __all__ = ["SWEEP_FILE", "SweepFolder", "failure_file", "read_results", "units_of", "unreadable"]
 
@@ -65,12 +65,12 @@ class SweepFolder:
         self._was_there = path.exists()
         if not resume:
             self._require_empty()
-        with told_of(path):
+        with writing_into(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path, "sweep")
 
     @contextmanager
-    def held(self, *, resume: bool = False) -> Iterator[None]:
+    def locked(self, *, resume: bool = False) -> Iterator[None]:
         """Lock the folder against other writers within the context; a killed process leaves no lock."""
         self._lock.take()
         try:
@@ -123,7 +123,7 @@ class SweepFolder:
 
     def whole(self) -> list[Unit]:
         """Return the complete units, after removing the unfinished files of an earlier sweep."""
-        with told_of(self.path):
+        with writing_into(self.path):
             for temporary in self.path.glob("**/.*.tmp"):
                 temporary.unlink()
         found = []
@@ -152,7 +152,7 @@ class SweepFolder:
         """Remove all files of a unit."""
         files = [self.path / results_file(unit), self.path / failure_file(unit)]
         files += self.path.glob(f"*/cell={unit.cell}/strategy=*/replication={unit.replication}/*.parquet")
-        with told_of(self.path):
+        with writing_into(self.path):
             for file in files:
                 file.unlink(missing_ok=True)
                 for home in list(file.parents)[: len(file.relative_to(self.path).parts) - 1]:

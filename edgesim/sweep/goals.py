@@ -15,7 +15,7 @@ from edgesim.statistics.saturation import Growth, keeps_growing
 from edgesim.sweep.bracket import Verdict
 from edgesim.sweep.schema import METRICS
 
-__all__ = ["NUMBER", "Goal", "Look", "judged"]
+__all__ = ["NUMBER", "Evaluation", "Goal", "judge"]
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 """Regular expression of a number, for use in patterns."""
@@ -77,7 +77,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """Result of evaluating one value."""
 
     verdict: Verdict
@@ -85,7 +85,7 @@ class Look:
     is_saturated: bool
 
 
-def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
+def judge(rows: Sequence[dict[str, Any]], goal: Goal) -> Evaluation:
     """Judge a strategy at one value by the confidence interval of the metric's mean over replications.
 
     A load at which the number of requests in flight keeps growing misses the goal, whatever the counted
@@ -113,8 +113,8 @@ def judged(rows: Sequence[dict[str, Any]], goal: Goal) -> Look:
     is_met = low >= goal.limit if goal.is_least else high <= goal.limit
     is_missed = high < goal.limit if goal.is_least else low > goal.limit
     if is_saturated or is_missed:
-        return Look(Verdict.MISSES, estimate, is_saturated)
-    return Look(Verdict.MEETS if is_met else Verdict.OPEN, estimate, is_saturated)
+        return Evaluation(Verdict.MISSES, estimate, is_saturated)
+    return Evaluation(Verdict.MEETS if is_met else Verdict.OPEN, estimate, is_saturated)
 
 
 def _known(row: dict[str, Any], name: str) -> float:

@@ -147,7 +147,7 @@ class OnDask:
             if len(self._at_hand) >= _MOST_STUDIES:
                 self._at_hand.pop(next(iter(self._at_hand)))  # unfinished units keep a reference to it
             key = f"edgesim-study-{self._run}-{cell}-{uuid.uuid4().hex[:8]}"
-            self._at_hand[cell] = self._client.submit(_same, self._studies.packed(cell), key=key, pure=False)
+            self._at_hand[cell] = self._client.submit(_same, self._studies.pickled(cell), key=key, pure=False)
         return self._at_hand[cell]
 
 

@@ -23,14 +23,14 @@ from edgesim.sweep.reader import Sweep
 from edgesim.sweep.studies import Preparing, Studies
 from edgesim.sweep.unit import Failed, Outcome, Unit, Worked, results_file
 
-__all__ = ["Asked", "OnProgress", "run_sweep"]
+__all__ = ["OnProgress", "SweepDefinition", "run_sweep"]
 
 _Started = Callable[[Studies], AbstractContextManager[Executor]]
 """Makes an executor for the given studies."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class SweepDefinition:
     """Definition of a sweep.
 
     Attributes
@@ -64,7 +64,7 @@ class OnProgress(Protocol):
 
 
 def run_sweep(
-    asked: Asked,
+    asked: SweepDefinition,
     out: Path,
     *,
     jobs: int = 1,
@@ -124,7 +124,7 @@ def run_sweep(
             for each in studies.remarks:
                 remark(each)
         folder = SweepFolder(out, resume=resume)
-        with folder.held(resume=resume):
+        with folder.locked(resume=resume):
             _Run(asked, n_replications, plan, studies, folder, on_progress).go(
                 start, resume=resume, retry_failed=retry_failed
             )
@@ -144,7 +144,7 @@ def _started(jobs: int, dask: str | None) -> _Started:
 class _Run:
     """A sweep being run."""
 
-    asked: Asked
+    asked: SweepDefinition
     n_replications: int
     plan: Plan
     studies: Studies

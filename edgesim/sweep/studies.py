@@ -16,7 +16,7 @@ from edgesim.rng import Streams
 from edgesim.runner import Measuring, Prepared, Trainer
 from edgesim.runner.preparing import check_trained
 from edgesim.runner.provenance import facts
-from edgesim.runner.workers import packed
+from edgesim.runner.workers import pickled
 from edgesim.scenario.build import extent, resolve
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.sweep.axes import Axis, Cell
@@ -104,7 +104,7 @@ class Studies:
         if problems:
             raise self._error(problems, len(cells))
 
-    def packed(self, cell: int) -> bytes:
+    def pickled(self, cell: int) -> bytes:
         """Return a cell's pickled study."""
         return self.file(cell).read_bytes()
 
@@ -169,7 +169,7 @@ class Studies:
         self.profiles |= {one.digest: one for one in (*base, *prepared.profiles.own.values())}
         limits = scenario.objectives.values()
         self.has_objectives |= any(each is not None for each in asdict(limits).values())
-        self.file(cell.number).write_bytes(packed(studied))
+        self.file(cell.number).write_bytes(pickled(studied))
 
     def _error(self, problems: Sequence[tuple[Cell, InputError]], n_cells: int) -> InputError:
         """Join the errors of cells into one, listing an error shared by many cells once."""

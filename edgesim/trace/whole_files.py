@@ -16,7 +16,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK_FILE", "FolderLock", "told_of", "write_whole"]
+__all__ = ["LOCK_FILE", "FolderLock", "write_whole", "writing_into"]
 
 LOCK_FILE = ".lock"
 _PATIENCE_S = 1.0
@@ -49,7 +49,7 @@ class FolderLock:
         if fcntl is None:  # Windows: no file locks
             return
         give_up_at_s = time.monotonic() + _PATIENCE_S
-        with told_of(self._place):
+        with writing_into(self._place):
             while True:
                 lock = os.open(self._place, os.O_CREAT | os.O_RDWR, 0o666)
                 try:
@@ -86,14 +86,14 @@ def write_whole(file: Path, data: bytes) -> None:
         If the file cannot be written.
     """
     temporary = file.with_name(f".{file.name}.tmp")
-    with told_of(file):
+    with writing_into(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(file)
 
 
 @contextmanager
-def told_of(path: Path) -> Iterator[None]:
+def writing_into(path: Path) -> Iterator[None]:
     """Context manager that converts an OSError, such as of a full disk, to a TraceError naming the path."""
     try:
         yield

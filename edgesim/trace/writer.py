@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from edgesim.errors import TraceError
 from edgesim.trace.schema import ALL_TABLES, SCHEMA_VERSION
-from edgesim.trace.whole_files import LOCK_FILE, FolderLock, told_of
+from edgesim.trace.whole_files import LOCK_FILE, FolderLock, writing_into
 
 __all__ = [
     "EXITS_FILE",
@@ -59,7 +59,7 @@ class TraceFolder:
             raise TraceError(f"{path}: a file, expected a folder; choose another path with --out")
         if not replace:
             self._require_empty()
-        with told_of(path):
+        with writing_into(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock.take()
         try:
@@ -134,7 +134,7 @@ class TraceFolder:
         """Write ``run.json`` atomically."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2, ensure_ascii=False) + "\n"
         temporary = self.path / f".{RUN_FILE}.tmp"
-        with told_of(self.path):
+        with writing_into(self.path):
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self.path / RUN_FILE)
 
@@ -146,7 +146,7 @@ class TraceFolder:
             (self.path / f".{RUN_FILE}.tmp").unlink(missing_ok=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Context manager that releases the folder's lock at its end."""
         try:
             yield
@@ -186,7 +186,7 @@ class TraceFolder:
             ):
                 whole.add(names[home])
                 continue
-            with told_of(self.path / partition):
+            with writing_into(self.path / partition):
                 for file in (file for some in files.values() for file in some):
                     file.unlink()
         return whole
@@ -219,7 +219,7 @@ class PartWriter:
                 f"{self._folder}: the trace folder was removed during the run, and with it all finished "
                 "results; run again"
             )
-        with told_of(part):
+        with writing_into(part):
             home.mkdir(parents=True, exist_ok=True)
             write_parquet(table, temporary)
             temporary.replace(part)

@@ -11,7 +11,7 @@ from edgesim.rng import Streams
 from edgesim.workload.bounded import Bounded, blockwise, draw_samples
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
-from edgesim.workload.requests import Extent, Request, Typical
+from edgesim.workload.requests import Extent, MeanLengths, Request
 from edgesim.workload.think import Think, think_times
 
 __all__ = ["ClosedLoop"]
@@ -83,9 +83,9 @@ class ClosedLoop(Bounded):
         return self.n_requests is not None
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean prompt and output lengths of the distributions, in tokens."""
-        return Typical(self.prompt_tokens.mean, self.output_tokens.mean)
+        return MeanLengths(self.prompt_tokens.mean, self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
         """Yield nothing, because no arrival is known in advance."""

@@ -20,8 +20,8 @@ from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.readers.detect import read
 from edgesim.workload.readers.record import Format, refuse
 from edgesim.workload.readers.text import Estimated, Tokenized
-from edgesim.workload.requests import Extent, Request, Typical
-from edgesim.workload.selection import Asked, Counts, Picked, Selection
+from edgesim.workload.requests import Extent, MeanLengths, Request
+from edgesim.workload.selection import Counts, Picked, ReplayedTurn, Selection
 from edgesim.workload.think import Think, think_times
 
 __all__ = ["Replay"]
@@ -32,7 +32,7 @@ class _Survey:
     """Results of reading the file once."""
 
     extent: Extent
-    typical: Typical | None
+    typical: MeanLengths | None
     counts: Counts
 
 
@@ -103,7 +103,7 @@ class Replay(Bounded):
         return self.arrivals is not None
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean lengths of the replayed requests."""
         survey = self._whole_survey
         if survey.typical is None:
@@ -188,7 +188,7 @@ class Replay(Bounded):
             sum_prompt, sum_output = sum_prompt + n_prompt, sum_output + n_output
             prompt, output = max(prompt, n_prompt), max(output, n_output)
             both = max(both, n_prompt + n_output)
-        typical = Typical(sum_prompt / number, sum_output / number) if number else None
+        typical = MeanLengths(sum_prompt / number, sum_output / number) if number else None
         return _Survey(Extent(number, prompt, output, both), typical, counts)
 
     def _asked(self, streams: Streams | None, counts: Counts) -> Iterator[Picked]:
@@ -210,7 +210,7 @@ class Replay(Bounded):
                 refuse(
                     self.path, one.line, f"a request from {one.source[:40]!r}, which is not a source; {known}"
                 )
-            turns: tuple[Asked, ...] = one.turns if n_left is None else one.turns[:n_left]
+            turns: tuple[ReplayedTurn, ...] = one.turns if n_left is None else one.turns[:n_left]
             yield one._replace(at_s=at_s, turns=turns)
             if n_left is not None:
                 n_left -= len(turns)

@@ -14,7 +14,7 @@ from edgesim.workload.bounded import MOST_REQUESTS, Bounded, blockwise, draw_sam
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
 
-__all__ = ["Demand", "Extent", "Request", "Typical", "Workload"]
+__all__ = ["Demand", "Extent", "MeanLengths", "Request", "Workload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Request:
     n_output_tokens: int
 
 
-class Typical(NamedTuple):
+class MeanLengths(NamedTuple):
     """Mean lengths of a request, by which planners weigh prefill against decode."""
 
     n_prompt_tokens: float
@@ -97,7 +97,7 @@ class Demand(Protocol):
         """Whether the results of :meth:`extent` and :meth:`notes` differ between replications."""
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean prompt and output lengths, in tokens."""
 
     def requests(self, streams: Streams) -> Iterator[Request]:
@@ -149,9 +149,9 @@ class Workload(Bounded):
         return True
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean prompt and output lengths of the distributions, in tokens."""
-        return Typical(self.prompt_tokens.mean, self.output_tokens.mean)
+        return MeanLengths(self.prompt_tokens.mean, self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
         """Yield the requests in order of arrival: a pure function of the streams, evaluated lazily.

@@ -12,10 +12,10 @@ from edgesim.errors import InputError
 from edgesim.units import TIME
 from edgesim.workload.readers.record import Record, refuse
 
-__all__ = ["Asked", "Counts", "Picked", "Selection"]
+__all__ = ["Counts", "Picked", "ReplayedTurn", "Selection"]
 
 
-class Asked(NamedTuple):
+class ReplayedTurn(NamedTuple):
     """One replayed turn; the pause before it is None if it is not yet known."""
 
     pause_s: float | None
@@ -30,7 +30,7 @@ class Picked(NamedTuple):
     """
 
     at_s: float | None
-    turns: tuple[Asked, ...]
+    turns: tuple[ReplayedTurn, ...]
     line: int = 0
     source: str | None = None
 
@@ -153,15 +153,17 @@ class Selection:
                 at_s = (at_s - self.from_s) * self.time_scale
             line, _, n_prompt, n_output, further, source = record
             if not further and 0 < n_prompt <= most_prompt and 0 < n_output <= most_output:
-                yield Picked(at_s, (Asked(0.0, n_prompt, n_output),), line, source)
+                yield Picked(at_s, (ReplayedTurn(0.0, n_prompt, n_output),), line, source)
                 continue
             turns = self._turns(path, record, counts, with_later_turns)
             if turns:
                 yield Picked(at_s, turns, line, source)
 
-    def _turns(self, path: Path, record: Record, counts: Counts, with_later_turns: bool) -> tuple[Asked, ...]:
+    def _turns(
+        self, path: Path, record: Record, counts: Counts, with_later_turns: bool
+    ) -> tuple[ReplayedTurn, ...]:
         """Return all turns of a record, shortened if necessary; none if the record is left out."""
-        turns = [Asked(0.0, record.n_prompt_tokens, record.n_output_tokens)]
+        turns = [ReplayedTurn(0.0, record.n_prompt_tokens, record.n_output_tokens)]
         if with_later_turns:
             turns += self._later(path, record)
         else:
@@ -197,7 +199,7 @@ class Selection:
             pause_s = 0.0
         return tuple(kept)
 
-    def _later(self, path: Path, record: Record) -> Iterator[Asked]:
+    def _later(self, path: Path, record: Record) -> Iterator[ReplayedTurn]:
         """Yield later turns; in a file without pauses, prompts lack the history, which is added."""
         history = record.n_prompt_tokens + record.n_output_tokens
         for pause_s, n_prompt, n_output in record.further:
@@ -206,14 +208,14 @@ class Selection:
                     refuse(
                         path, record.line, f"a pause of {pause_s:g} s; expected {TIME.range_text}: correct it"
                     )
-                yield Asked(pause_s * self.time_scale, n_prompt, n_output)
+                yield ReplayedTurn(pause_s * self.time_scale, n_prompt, n_output)
             else:
-                yield Asked(None, history + n_prompt if n_prompt else 0, n_output)
+                yield ReplayedTurn(None, history + n_prompt if n_prompt else 0, n_output)
             history += n_prompt + n_output
 
-    def _clipped(self, turn: Asked) -> Asked:
+    def _clipped(self, turn: ReplayedTurn) -> ReplayedTurn:
         prompt = min(turn.n_prompt_tokens, self.max_prompt_tokens or turn.n_prompt_tokens)
         output = min(turn.n_output_tokens, self.max_output_tokens or turn.n_output_tokens)
         if (prompt, output) == turn[1:]:
             return turn
-        return Asked(turn.pause_s, prompt, output)
+        return ReplayedTurn(turn.pause_s, prompt, output)

@@ -13,7 +13,7 @@ from edgesim.workload.arrivals import Arrivals
 from edgesim.workload.bounded import Bounded, blockwise, draw_samples, refuse_too_many
 from edgesim.workload.conversation import Conversation, Turn
 from edgesim.workload.lengths import Lengths
-from edgesim.workload.requests import Extent, Request, Typical
+from edgesim.workload.requests import Extent, MeanLengths, Request
 from edgesim.workload.think import Think, think_times
 
 __all__ = ["Sessions"]
@@ -86,12 +86,12 @@ class Sessions(Bounded):
         return True
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean prompt (history included) and output lengths, estimated from sessions of a fixed seed."""
         endless = replace(self, horizon_s=math.inf, n_requests=None)
         sessions = islice(endless.conversations(Streams(0)), N_TYPICAL)
         prompts = [turn.n_prompt_tokens for session in sessions for turn in session.turns]
-        return Typical(sum(prompts) / len(prompts), self.output_tokens.mean)
+        return MeanLengths(sum(prompts) / len(prompts), self.output_tokens.mean)
 
     def requests(self, streams: Streams) -> Iterator[Request]:
         """Yield nothing, because only the first arrival of a session is known in advance."""

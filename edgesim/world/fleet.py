@@ -17,7 +17,7 @@ from edgesim.nearest import suggest
 from edgesim.radio.collective.band import CollectiveBand, band_of
 from edgesim.rng import Streams
 from edgesim.workload.rates import mean_rates_hz
-from edgesim.workload.requests import Extent, Typical
+from edgesim.workload.requests import Extent, MeanLengths
 from edgesim.world.device import Device
 from edgesim.world.routes import Network
 from edgesim.world.world import World
@@ -52,7 +52,7 @@ class Fleet:
     """
 
     model: Architecture
-    typical: Typical
+    typical: MeanLengths
     extent: Extent
     sources: tuple[str, ...]
     prompt_bytes_per_token: int

@@ -8,13 +8,13 @@ from edgesim.errors import ContractError
 from edgesim.model.architecture import Architecture, Slice
 from edgesim.model.sharding import TensorShard
 
-__all__ = ["Holdings", "held_bytes"]
+__all__ = ["Holdings", "parts_bytes"]
 
 
-def held_bytes(model: Architecture, parts: tuple[Slice, ...], shard: TensorShard | None) -> int:
+def parts_bytes(model: Architecture, parts: tuple[Slice, ...], shard: TensorShard | None) -> int:
     """Weight bytes of parts of a model, whole or of a device's tensor shard of their blocks."""
     if shard is None:
-        return model.held_bytes(parts)
+        return model.parts_bytes(parts)
     return sum(shard.weight_bytes(part) for part in parts)
 
 
@@ -37,7 +37,7 @@ class Holdings:
 
     def weight_bytes(self, device: str) -> int:
         """Weight bytes on a device."""
-        return held_bytes(self._model, self._parts.get(device, ()), self.shards.get(device))
+        return parts_bytes(self._model, self._parts.get(device, ()), self.shards.get(device))
 
     def kv_bytes_per_token(self, device: str) -> int:
         """KV cache bytes of one token for the blocks on a device."""

@@ -15,7 +15,7 @@ from one_phone import one_phone
 from policies import Taught, always
 
 from edgesim import runner
-from edgesim.cli.wishes import Wishes
+from edgesim.cli.wishes import TrainingChanges
 from edgesim.gym import teaching
 from edgesim.planning.policies import shipped
 from edgesim.planning.splitting.policy import Policy
@@ -207,7 +207,7 @@ def test_what_is_trained_is_found_by_the_settings_that_are_said(
 def test_what_no_option_says_is_not_kept_for_runs_that_never_look_for_it(
     edgesim, scenario: Path, taught: Taught, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Wishes, "as_options", lambda self, strategy, place: ([], self))
+    monkeypatch.setattr(TrainingChanges, "as_options", lambda self, strategy, place: ([], self))
     said = edgesim("train", scenario, "--steps", 12, "-o", scenario.parent / "mine.safetensors")
     assert said.status == 0, said.err
     assert "learned has no option for --steps, so a run does not find this policy" in said.err
@@ -216,7 +216,7 @@ def test_what_no_option_says_is_not_kept_for_runs_that_never_look_for_it(
 
 
 def test_options_say_what_is_asked_for_where_there_are_such_options() -> None:
-    wishes = Wishes.checked(None, "a2c", None, 5, ["load=0.5"])
+    wishes = TrainingChanges.checked(None, "a2c", None, 5, ["load=0.5"])
     settings, left = wishes.as_options(RlSplit(to="edge"), 3)
     assert settings == [
         "strategies[3].learning.algorithm=a2c",
@@ -226,7 +226,7 @@ def test_options_say_what_is_asked_for_where_there_are_such_options() -> None:
     assert not left.any
     assert wishes.as_options(Asking(), 0) == ([], wishes)
     training = Training(decision="x", utility=Utility(failure=2.0), observations=("a",), low=(0,), high=(1,))
-    changed = Wishes.checked(None, "dqn", 9, None, ["failure=1"]).applied(training)
+    changed = TrainingChanges.checked(None, "dqn", 9, None, ["failure=1"]).applied(training)
     assert (changed.algorithm, changed.n_steps, changed.seed, changed.utility.failure) == ("dqn", 9, 0, 1.0)
 
 

@@ -16,7 +16,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.errors import ContractError, InputError, PlacementError
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Placement, Slice, Stage, Strategy
@@ -67,7 +67,7 @@ def measured(**changes: Any) -> World:
     assert there.exits is not None
     exits = there.exits.leave(RULE.thresholds)
     n = len(exits)
-    said = Said(exits, np.ones(n), np.zeros(n), np.ones(n, dtype=np.bool_))
+    said = ExitOutputs(exits, np.ones(n), np.zeros(n), np.ones(n, dtype=np.bool_))
     return replace(there, paths=PropagatedPaths(BLOCKS, {RULE: said}), **changes)
 
 

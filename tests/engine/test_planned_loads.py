@@ -13,7 +13,7 @@ from staged import city, records, stages_of
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths
 from edgesim.planning.offloading.flow import flow_of, mean_delay_s
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.demand import n_reaching
@@ -32,7 +32,7 @@ N_RUNS, N_REQUESTS = 10, 60
 def propagated(said: ExitRecords) -> PropagatedPaths:
     """As if states propagated did no harm: the same exits as with complete caches."""
     left, n = said.leave(confidence=(SURE, SURE)), said.n_tokens
-    answers = Said(left, np.full(n, 0.95), np.zeros(n), said.is_correct[np.arange(n), left])
+    answers = ExitOutputs(left, np.full(n, 0.95), np.zeros(n), said.is_correct[np.arange(n), left])
     return PropagatedPaths(said.blocks, {ExitRule((SURE, SURE)): answers})
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.effective import effective, effective_text
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema.scenario import Scenario
@@ -59,8 +59,8 @@ def stands_for_the_same(scenario: Scenario, folder: Path | None = None) -> None:
     text = effective_text(scenario)
     again = parse(text, folder=folder)
     assert values(again) == values(scenario)
-    assert dict(contenders(again)) == dict(contenders(scenario))
-    assert list(contenders(again)) == list(contenders(scenario))
+    assert dict(strategies_by_label(again)) == dict(strategies_by_label(scenario))
+    assert list(strategies_by_label(again)) == list(strategies_by_label(scenario))
     assert effective_text(again) == text
 
 

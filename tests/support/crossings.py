@@ -191,7 +191,7 @@ def machines(draw: st.DrawFn) -> list[Device]:
             device(
                 name,
                 PerBlock(draw(st.floats(0.005, 0.15)), head_s=draw(st.floats(0.0, 0.05))),
-                memory_bytes=whole.held_bytes((part,)) + n_tokens * whole.kv_bytes_per_token(part.n_blocks),
+                memory_bytes=whole.parts_bytes((part,)) + n_tokens * whole.kv_bytes_per_token(part.n_blocks),
                 power=POWER,
                 endpoint=Endpoint(
                     overhead_s=draw(st.sampled_from([0.0, 0.03])),

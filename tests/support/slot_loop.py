@@ -12,7 +12,7 @@ from itertools import count
 
 from airwaves import STATION, Message
 
-from edgesim.radio.access.grants import side_by_side
+from edgesim.radio.access.grants import grant_by_weight
 from edgesim.radio.radio_link import RadioLink
 
 
@@ -104,7 +104,7 @@ def shared(
         )
     if access in ("equal", "weighted"):
         if len(wants) <= n_prb:
-            return one_by_one(wants, n_prb) if access == "equal" else side_by_side(wants, weights, n_prb)
+            return one_by_one(wants, n_prb) if access == "equal" else grant_by_weight(wants, weights, n_prb)
         got = dict.fromkeys(order[:n_prb], 1)
     elif access == "tdma":
         got = {order[0]: wants[order[0]]}

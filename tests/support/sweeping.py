@@ -8,7 +8,7 @@ from typing import Any
 
 from edgesim.api.running import read_scenario
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.sweep.asking import Options, asked_for
+from edgesim.sweep.asking import Options, checked_sweep
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.running import run_sweep
 
@@ -40,7 +40,7 @@ def swept(out: Path, values: Any = RATES, *, scenario: Any = PAIR, **options: An
         for name in ("jobs", "dask", "resume", "retry_failed", "on_progress")
         if name in options
     }
-    return run_sweep(asked_for(reading(scenario), values, Options(**options)), out, **running)
+    return run_sweep(checked_sweep(reading(scenario), values, Options(**options)), out, **running)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from edgesim.measure.language_model import LanguageModel
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 
 END = "<|endoftext|>"
 
@@ -49,7 +49,7 @@ def tiny(family: str = "llama", *, dtype: torch.dtype = torch.float32, **changes
         tokenizer=tokenizer(),
         name=f"tiny {family}",
         digest="0" * 64,
-        places=PLACES[family],
+        places=MODULE_PATHS[family],
         exits=None,
         exit_blocks=(1,),
         temperatures=(1.0, 1.0),

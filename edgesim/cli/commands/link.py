@@ -33,7 +33,7 @@ def link(
     link budget at the first instant is shown before the link's course over time.
     """
     from edgesim.report.links.budget import budget_table
-    from edgesim.report.links.table import directions, link_table, links_table, seen
+    from edgesim.report.links.table import directions, evaluate_over, link_table, links_table
     from edgesim.scenario.radio.inspection import radio_links
 
     asked = load_scenario(scenario, set_)
@@ -51,7 +51,7 @@ def link(
             "edgesim link: more than a million samples; choose a longer --every, or a shorter time"
         )
     looked = [
-        seen(one, from_s=instants["from"], until_s=instants["until"], every_s=instants["every"])
+        evaluate_over(one, from_s=instants["from"], until_s=instants["until"], every_s=instants["every"])
         for one in directions(radio_links(asked, replication=replication, between=between))
     ]
     if plot is not None:

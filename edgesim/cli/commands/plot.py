@@ -79,8 +79,8 @@ def plot(
     Text has 8 points at the width of a column or a page. Strategies differ in colour, line, marker and hatch.
     The file's metadata name the data that the figure was drawn from.
     """
-    from edgesim.report.listings.opened import labelled, strategies_asked
-    from edgesim.report.plots.asked import KINDS, Asked, drawn, remarks
+    from edgesim.report.listings.opened import chosen_strategies, labelled
+    from edgesim.report.plots.asked import KINDS, FigureRequest, drawn, remarks
     from edgesim.report.plots.provenance import Provenance
     from edgesim.report.plots.saving import check_file, save
 
@@ -89,13 +89,13 @@ def plot(
         check_file(output)
     found = labelled(paths)
     known = list(dict.fromkeys(label for one in found.values() for label in one.strategies))
-    asked = Asked(
+    asked = FigureRequest(
         kind=kind or _usual(found, x),
         metrics=tuple(dict.fromkeys(metric or ())),
         x=x,
         where=_pairs(where or ()),
         against=against,
-        strategies=strategies_asked(known, strategy or (), ", ".join(found)) if strategy else (),
+        strategies=chosen_strategies(known, strategy or (), ", ".join(found)) if strategy else (),
         replication=replication,
         request=request,
         from_s=from_,

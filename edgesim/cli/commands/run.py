@@ -19,7 +19,7 @@ from edgesim.cli.terminal import Console, console
 from edgesim.report.progress import counting, measuring_progress
 
 if TYPE_CHECKING:
-    from edgesim.runner import Prepared, Ran
+    from edgesim.runner import Prepared, RunFinished
 
 __all__ = ["run"]
 
@@ -82,7 +82,7 @@ def run(
     from edgesim.report.uncertainty.spread import check_spread, parameter_spread
     from edgesim.report.uncertainty.table import SpreadTable
     from edgesim.scenario.check import quantisation_remark
-    from edgesim.scenario.runtimes import holds_a_set
+    from edgesim.scenario.runtimes import has_parameter_set
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     if out is not None:
@@ -111,7 +111,7 @@ def run(
             notes.print(f"{label}: {placement.remark}", style="yellow", markup=False)
     for remark in prepared.remarks:
         notes.print(remark, style="yellow", markup=False)
-    if parameters is None and holds_a_set(prepared.kinds):
+    if parameters is None and has_parameter_set(prepared.kinds):
         notes.print(
             "runtimes use central values of their fitted parameters; --parameters 19 shows the effect of "
             "their uncertainty",
@@ -157,7 +157,9 @@ def run(
 
 
 @contextmanager
-def _counting(notes: Console, prepared: Prepared, n_times: int = 1) -> Iterator[Callable[[Ran], None]]:
+def _counting(
+    notes: Console, prepared: Prepared, n_times: int = 1
+) -> Iterator[Callable[[RunFinished], None]]:
     """Show a progress bar over all strategies and replications, repeated `n_times`."""
     with counting(notes, n_times * len(prepared.strategies) * prepared.scenario.replications) as count:
         yield lambda ran: count(f"{ran.strategy}, replication {ran.replication}")

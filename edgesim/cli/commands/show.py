@@ -52,14 +52,14 @@ def show(
     from edgesim.report.listings import listing_text
     from edgesim.report.listings.listing import together
     from edgesim.report.listings.metric_names import METRICS, metric_name
-    from edgesim.report.listings.opened import labelled, strategies_asked
+    from edgesim.report.listings.opened import chosen_strategies, labelled
     from edgesim.trace.reader import Trace
 
     for name in metric or ():
         metric_name(name)
     found = labelled(folders)
     known = list(dict.fromkeys(label for one in found.values() for label in one.strategies))
-    wanted = strategies_asked(known, strategy or (), ", ".join(found)) if strategy else ()
+    wanted = chosen_strategies(known, strategy or (), ", ".join(found)) if strategy else ()
     traces = {label: one for label, one in found.items() if isinstance(one, Trace)}
     is_whole = as_ == "json" or (as_ == "table" and intervals == "ends")
     if len(traces) == len(found) and not (metric or strategy) and is_whole:

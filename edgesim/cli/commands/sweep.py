@@ -115,7 +115,7 @@ def sweep(
     continued with --resume; its results are then the same to the byte.
     """
     from edgesim.runner import free_folder
-    from edgesim.sweep.asking import Options, asked_for
+    from edgesim.sweep.asking import Options, checked_sweep
     from edgesim.sweep.axes import cases_of, values_of
     from edgesim.sweep.running import run_sweep
 
@@ -133,7 +133,7 @@ def sweep(
     if retry_failed and not resume:
         raise InputError("--retry-failed: it requires --resume; add it")
     with measuring_progress(notes) as measuring:
-        asked = asked_for(
+        asked = checked_sweep(
             lambda changes: load_scenario(scenario, [*fixed, *changes], seed=seed),
             {path: values for path, values in given.items() if len(values) > 1},
             Options(

@@ -64,23 +64,23 @@ def train(
     at the end. Training episodes are independent of the scenario's seed, replications and horizon.
     """
     from edgesim import runner
-    from edgesim.cli.wishes import Wishes
+    from edgesim.cli.wishes import TrainingChanges
     from edgesim.report.policy import PolicyReport
-    from edgesim.scenario.contenders import contenders
+    from edgesim.scenario.contenders import strategies_by_label
     from edgesim.scenario.trained import keep_policy, training_digest, write_policy
 
-    wishes = Wishes.checked(decision, algorithm, steps, seed, utility or ())
+    wishes = TrainingChanges.checked(decision, algorithm, steps, seed, utility or ())
     _check_output(output, replace_)
     require_training()
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     asked = load_scenario(scenario, set_)
-    known = contenders(asked)
+    known = strategies_by_label(asked)
     place = list(known).index(_label(known, strategy))
     # Changes are made through the strategy's options if possible, so that a run with these finds the policy.
     settings, left = wishes.as_options(list(known.values())[place], place)
     if settings:
         asked = load_scenario(scenario, [*(set_ or ()), *settings])
-    label = list(contenders(asked))[place]
+    label = list(strategies_by_label(asked))[place]
     # Check before minutes are spent on measuring; ceilings are enough for that.
     rehearsed = runner.prepare(asked, only=(label,), measure=False, finds_policies=False)
     wishes.check(runner.lesson(rehearsed, label).training)

@@ -45,7 +45,7 @@ def train_exits(
     from edgesim.measure.exits import train_exits as train
     from edgesim.measure.language_model import load_language_model
     from edgesim.measure.text import parts_to_learn
-    from edgesim.measure.with_exits import save_with_exits
+    from edgesim.measure.with_exits import save_model_with_exits
     from edgesim.report.answers.quality_tables import ExitsTable
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -57,7 +57,7 @@ def train_exits(
         trained = train(loaded, learn, chosen, steps=steps, seed=seed, progress=report)
     trained = calibrated(trained, calibrate)
     rows = exit_quality(trained, judge)
-    save_with_exits(trained, model, output, rows)
+    save_model_with_exits(trained, model, output, rows)
     console().print(ExitsTable(rows, f"{loaded.name}, on {judge.name}, not used in training"))
     notes.print(f"model and exits: {output}", style="dim", markup=False)
 

@@ -71,7 +71,7 @@ class Answering:
                 "'table', or remove 'quality'"
             )
         try:
-            self._table.harm(name, np.zeros(1), block=self._depth(block), n_devices=n_devices)
+            self._table.impairment(name, np.zeros(1), block=self._depth(block), n_devices=n_devices)
         except InputError as error:
             raise InputError(
                 f"quality: this strategy causes '{name}', and the table has no answers for that ({error}); "
@@ -118,7 +118,7 @@ class Answering:
         if self._table is not None and clean is not None:
             for (name, block, n_devices), of in met.items():
                 errors, counts = _errors(of, n_tokens)
-                rises, falls, beyond = self._table.harm(
+                rises, falls, beyond = self._table.impairment(
                     name, errors, block=self._depth(block), n_devices=n_devices
                 )
                 is_beyond |= bool(beyond.any())

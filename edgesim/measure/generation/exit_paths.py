@@ -16,7 +16,7 @@ from edgesim.measure.language_model import LanguageModel
 from edgesim.measure.text import Text, Tokens, spread, windows
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths
 
 __all__ = ["measure_propagated", "standard_rules", "teacher_forced"]
 
@@ -83,7 +83,7 @@ def teacher_forced(
     *,
     n_prompt: int = 0,
     progress: Progress | None = None,
-) -> list[Said]:
+) -> list[ExitOutputs]:
     """Return the predictions of each token of some windows [n_windows, length + 1] under each rule.
 
     Parameters
@@ -101,7 +101,7 @@ def teacher_forced(
     if not 0 <= n_prompt < cut.shape[1] - 1:
         raise InputError(f"a prompt of {n_prompt} tokens in windows of {cut.shape[1] - 1}; expected fewer")
     side_by_side = max(1, _ROWS // len(cut)) if len(cut) <= _ROWS else 1
-    found: list[Said] = []
+    found: list[ExitOutputs] = []
     for start in range(0, len(rules), side_by_side):
         if progress is not None:
             progress(start, len(rules), f"leaving early, {fill}: {rules[start]}")
@@ -112,7 +112,7 @@ def teacher_forced(
         ]
         for number in range(len(some)):
             own = [part[number] for part in parts]
-            found.append(Said(*(np.concatenate(values) for values in zip(*own, strict=True))))
+            found.append(ExitOutputs(*(np.concatenate(values) for values in zip(*own, strict=True))))
     if progress is not None:
         progress(len(rules), len(rules), "done")
     return found
@@ -121,13 +121,13 @@ def teacher_forced(
 @torch.inference_mode()
 def _read(
     language_model: LanguageModel, cut: Tokens, rules: Sequence[ExitRule], fill: CacheFill, n_prompt: int
-) -> list[Said]:
+) -> list[ExitOutputs]:
     n_windows, length = len(cut), cut.shape[1] - 1
     tokens = torch.from_numpy(np.tile(cut, (len(rules), 1)))
     leaving = Leaving(
         language_model, [rule for rule in rules for _ in range(n_windows)], [fill] * len(tokens)
     )
-    columns: dict[str, list[torch.Tensor]] = {name: [] for name in Said._fields}
+    columns: dict[str, list[torch.Tensor]] = {name: [] for name in ExitOutputs._fields}
     for position in range(max(0, n_prompt - 1), length):
         is_prompt = position < n_prompt
         step = leaving.read(tokens[:, 0 if is_prompt else position : position + 1], is_prompt=is_prompt)
@@ -140,4 +140,7 @@ def _read(
     whole = {
         name: torch.stack(values, dim=1).view(len(rules), -1).numpy() for name, values in columns.items()
     }
-    return [Said(**{name: values[number] for name, values in whole.items()}) for number in range(len(rules))]
+    return [
+        ExitOutputs(**{name: values[number] for name, values in whole.items()})
+        for number in range(len(rules))
+    ]

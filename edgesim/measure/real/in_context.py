@@ -61,7 +61,7 @@ def form_ring(crew: Crew, workers: Sequence[Worker]) -> None:
     """Connect workers to a ring, each to the next one."""
     secret = token_hex(16)
     ports = [
-        told["port"] for told in crew.ask([(w, {"do": "listen"}) for w in workers], timeout_s=PATIENCE_S)
+        answer["port"] for answer in crew.ask([(w, {"do": "listen"}) for w in workers], timeout_s=PATIENCE_S)
     ]
     following = [*ports[1:], ports[0]]
     crew.ask(

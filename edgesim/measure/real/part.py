@@ -10,7 +10,7 @@ from torch import nn
 from transformers import DynamicCache
 
 from edgesim.errors import InputError
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 
 __all__ = ["Part", "Tensor"]
 
@@ -51,7 +51,7 @@ class Part:
                 f"a model of the family '{family}' cannot be run in parts; expected one of "
                 f"{', '.join(_FAMILIES)}"
             )
-        places = PLACES[family]
+        places = MODULE_PATHS[family]
         self._base = model.get_submodule(places.blocks.rpartition(".")[0])
         self._config, self._is_first = model.config, first == 0
         blocks = list(model.get_submodule(places.blocks))[first:last]

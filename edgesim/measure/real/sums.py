@@ -8,10 +8,10 @@ from typing import Any
 
 import torch.distributed as dist
 
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 from edgesim.measure.real.part import Tensor
 
-__all__ = ["Sums", "in_step", "join", "leave"]
+__all__ = ["Sums", "barrier", "join", "leave"]
 
 _PATIENCE = timedelta(seconds=60)
 
@@ -44,7 +44,7 @@ class Sums:
     def __init__(self, model: Any, family: str) -> None:
         self.is_on = True
         self.instants_s: list[tuple[float, float]] = []
-        places = PLACES[family]
+        places = MODULE_PATHS[family]
         for block in model.get_submodule(places.blocks).children():
             for path in places.summed:
                 block.get_submodule(path).register_forward_hook(self._sum)
@@ -57,6 +57,6 @@ class Sums:
         return result
 
 
-def in_step() -> None:
+def barrier() -> None:
     """Wait until all members have called this function (a barrier)."""
     dist.barrier()

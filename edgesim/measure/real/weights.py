@@ -10,7 +10,7 @@ from torch import nn
 from edgesim.errors import InputError
 from edgesim.measure.language_model import load_language_model
 from edgesim.measure.modules import build
-from edgesim.measure.places import PLACES
+from edgesim.measure.places import MODULE_PATHS
 from edgesim.model.architecture import Architecture
 
 __all__ = ["cut_to_shard", "trained_model", "untrained_model"]
@@ -59,7 +59,7 @@ def cut_to_shard(model: Any, architecture: Architecture, rank: int, n_shards: in
             f"model {architecture.name}: {n_shards} members for {architecture.n_kv_heads} KV heads; expected "
             "a divisor, since KV heads are not duplicated here"
         )
-    places = PLACES[architecture.family]
+    places = MODULE_PATHS[architecture.family]
     back = set(places.summed)
     for block in model.get_submodule(places.blocks).children():
         for path, module in block.named_modules():

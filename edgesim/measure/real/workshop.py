@@ -18,7 +18,7 @@ from edgesim.measure.real.gauge import Gauge
 from edgesim.measure.real.loops import alone, follow, generated, lead
 from edgesim.measure.real.part import Part
 from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
-from edgesim.measure.real.sums import Sums, in_step, join, leave
+from edgesim.measure.real.sums import Sums, barrier, join, leave
 from edgesim.measure.real.weights import cut_to_shard, trained_model, untrained_model
 from edgesim.model.architecture import Architecture
 
@@ -154,7 +154,7 @@ class Workshop:
         sums = self._loaded[order["model"]].sums
         assert sums is not None, "the order does not fit this kind of model"
         sums.is_on, sums.instants_s = order["sums"], []
-        in_step()
+        barrier()
         found = alone(self._part(order), order["prompt"], order["n_out"])
         return {**found, "sums_s": sums.instants_s}
 

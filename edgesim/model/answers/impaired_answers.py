@@ -211,7 +211,7 @@ class QualityTable:
             is_beyond=bool(is_beyond[0]),
         )
 
-    def harm(
+    def impairment(
         self, name: str, errors: Values, *, block: float | None = None, n_devices: int | None = None
     ) -> tuple[Values, Values, Flags]:
         """Loss of answer quality under one kind of impairment, at many errors at once; see :meth:`at`.

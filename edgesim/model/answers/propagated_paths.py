@@ -25,7 +25,7 @@ from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
 from edgesim.model.answers.stepped import from_steps, to_steps
 
-__all__ = ["PropagatedPaths", "Said", "exit_path"]
+__all__ = ["ExitOutputs", "PropagatedPaths", "exit_path"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ _KEY = b"edgesim_exit_paths"
 _REMEDY = "give a file written by `edgesim quality MODEL --generation -o FOLDER`"
 
 
-class Said(NamedTuple):
+class ExitOutputs(NamedTuple):
     """Output of the exit taken, for every token under one exit rule; all arrays [n_tokens]."""
 
     exits: npt.NDArray[np.int64]
@@ -46,10 +46,10 @@ class Said(NamedTuple):
     is_correct: npt.NDArray[np.bool_]
     """Whether the most probable token was the right one."""
 
-    def part(self, start: int, stop: int) -> Said:
+    def part(self, start: int, stop: int) -> ExitOutputs:
         """Return tokens `start` up to, but excluding, `stop`."""
         own = {name: values[start:stop] for name, values in self._asdict().items()}
-        return Said(**own)
+        return ExitOutputs(**own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class PropagatedPaths:
     """
 
     blocks: tuple[int, ...]
-    said: Mapping[ExitRule, Said]
+    said: Mapping[ExitRule, ExitOutputs]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -223,7 +223,7 @@ class PropagatedPaths:
                 exits = table[f"exit_{number}"].to_numpy().astype(np.int64)
                 if exits.max(initial=0) >= len(blocks):
                     raise ValueError(f"exit {exits.max()} of {len(blocks)}")
-                said[rule] = Said(
+                said[rule] = ExitOutputs(
                     exits=exits,
                     confidence=from_steps("confidence", table[f"confidence_{number}"]),
                     nll=from_steps("nll", table[f"nll_{number}"]),

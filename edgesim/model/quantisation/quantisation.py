@@ -21,7 +21,7 @@ from edgesim.model.quantisation.entries import Entries, Modules, UnreadError
 from edgesim.model.quantisation.formats import FORMATS
 from edgesim.model.quantisation.packing import Packed
 
-__all__ = ["QUANT_METHODS", "read_storage", "said_quantisation"]
+__all__ = ["QUANT_METHODS", "quantisation_entry", "read_storage"]
 
 _KEYS = ("quantization_config", "compression_config")
 _IN_GROUPS = "compressed-tensors"
@@ -33,7 +33,7 @@ QUANT_METHODS = (*FORMATS, _IN_GROUPS)
 """Supported values of `quant_method`."""
 
 
-def said_quantisation(config: Mapping[str, object]) -> object:
+def quantisation_entry(config: Mapping[str, object]) -> object:
     """Return the quantisation entry of a config (its language model's, or the whole model's), or None."""
     nested = config.get("text_config")
     parts = (nested, config) if isinstance(nested, Mapping) else (config,)
@@ -50,7 +50,7 @@ def read_storage(
     InputError
         If the format is not supported, differs between blocks, or lacks a value that determines its size.
     """
-    entries = said_quantisation(config)
+    entries = quantisation_entry(config)
     if entries is None:
         return None
     try:

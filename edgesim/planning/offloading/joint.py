@@ -15,7 +15,7 @@ from edgesim.planning.offloading.flow import cost_tasks, flow_of, mean_delay_s
 from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.rounds import RoundRule
-from edgesim.planning.offloading.threshold_search import Combinations, foreseen_costs_s, least_cost
+from edgesim.planning.offloading.threshold_search import Combinations, estimated_costs_s, least_cost
 from edgesim.planning.offloading.thresholds import Objective
 
 __all__ = ["JointPlan", "delay_at", "plan_jointly", "tuned"]
@@ -91,7 +91,7 @@ def plan_jointly(
             break
         shared = network.with_shares(table.outcome(levels).continues)
         state = play_round(shared, rows, state, rule, barrier)
-        costs_s = foreseen_costs_s(network, state.plan, combinations, objective, barrier)
+        costs_s = estimated_costs_s(network, state.plan, combinations, objective, barrier)
         levels = table.closed(tuple(combinations.levels[int(np.argmin(costs_s))].tolist()))
     return best
 

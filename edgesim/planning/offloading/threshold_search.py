@@ -23,7 +23,7 @@ from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 from edgesim.planning.offloading.thresholds import Objective
 
-__all__ = ["Combinations", "Judged", "foreseen_costs_s", "least_cost"]
+__all__ = ["Combinations", "Planned", "estimated_costs_s", "least_cost"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,7 +32,7 @@ _MOST_COMBINATIONS = 300_000  # e.g. four inner exits with all 23 levels; their 
 _N_SHARES = 33
 
 
-class Judged(Protocol):
+class Planned(Protocol):
     """Result of planning for given thresholds: the objective's value [s] and the plan [n_links]."""
 
     @property
@@ -42,7 +42,7 @@ class Judged(Protocol):
     def plan(self) -> Floats: ...
 
 
-Found = TypeVar("Found", bound=Judged)
+Found = TypeVar("Found", bound=Planned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Combinations:
         return len(self.levels)
 
 
-def foreseen_costs_s(
+def estimated_costs_s(
     network: OffloadingNetwork,
     plan: Floats,
     combinations: Combinations,
@@ -194,7 +194,7 @@ def least_cost(
     assert best is not None
     while True:
         before = best
-        costs_s = foreseen_costs_s(network, best.plan, combinations, objective, barrier)
+        costs_s = estimated_costs_s(network, best.plan, combinations, objective, barrier)
         promising = (levels for levels in _in_order(table, combinations, costs_s) if levels not in known)
         for levels in islice(promising, n_tries):
             try_levels(levels)

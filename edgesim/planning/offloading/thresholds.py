@@ -9,7 +9,7 @@ For a given plan p, the tasks that reach stage l are proportional to the surviva
 and so are the rates at all its nodes. A change of delay can be estimated locally in two ways:
 
 - to first order, as in the paper: ``Phi dT = sum_h dI_h sum_j phi_j sum_k p_jk D_jk``, where each node of
-  stage h contributes :func:`onward_worth`. A threshold also changes which tasks reach later exits, so dI of
+  stage h contributes :func:`onward_value`. A threshold also changes which tasks reach later exits, so dI of
   the later exits counts as well (the reference formulation has only the exit's own).
 - exactly for the present plan: every node reports the number of tasks in its queue at multiples of its rate
   (:func:`tasks_at`). Near saturation the first-order estimate is far off, and oscillates.
@@ -31,7 +31,7 @@ from edgesim.planning.offloading.queue_cost import Barrier, queue_tasks
 __all__ = [
     "Objective",
     "neighbours",
-    "onward_worth",
+    "onward_value",
     "tasks_at",
     "threshold_step",
 ]
@@ -65,7 +65,7 @@ class Objective:
         return delay_s + self.exchange_s * max(0.0, self.floor - accuracy)
 
 
-def onward_worth(rate_per_s: float, row: Floats, costs_s: Floats) -> float:
+def onward_value(rate_per_s: float, row: Floats, costs_s: Floats) -> float:
     """Return a node's part of the cost of a higher continuation share: phi_j sum_k p_jk D_jk [tasks]."""
     return rate_per_s * float(row @ costs_s)
 

@@ -107,7 +107,7 @@ class SplitTable:
         far = {each for each in fine if min(abs(each - level) for level in measured) > _FINE_STEP / 100}
         loss = np.array(sorted(measured | far))
         chosen = sorted({int(row.block or 0) for row in rows}) if splits is None else list(splits)
-        rises = [answers.harm(kind, loss, block=split)[0] for split in chosen]
+        rises = [answers.impairment(kind, loss, block=split)[0] for split in chosen]
         return cls(loss, np.array(chosen), -np.expm1(np.stack(rises, axis=1)))
 
     @property

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import TypeVar
 
-__all__ = ["in_turn", "side_by_side"]
+__all__ = ["grant_by_weight", "grant_in_order"]
 
 Member = TypeVar("Member")
 
 _ROUNDING = 1e-9
 
 
-def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) -> dict[Member, int]:
+def grant_in_order(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) -> dict[Member, int]:
     """Grant each member, in the given order, all that it requests, until no block is left.
 
     Parameters
@@ -44,7 +44,7 @@ def in_turn(wants: Mapping[Member, int], order: Iterable[Member], n_prb: int) ->
     return granted
 
 
-def side_by_side(
+def grant_by_weight(
     wants: Mapping[Member, int], weights: Mapping[Member, float], n_prb: int
 ) -> dict[Member, int]:
     """Grant shares in proportion to weights; what a member does not need goes to the others.

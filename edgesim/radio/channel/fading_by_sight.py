@@ -6,10 +6,10 @@ from edgesim.radio.channel.fading import Fading
 from edgesim.radio.channel.fading_law import FadingLaw
 from edgesim.radio.channel.large_scale import LargeScale
 
-__all__ = ["FadingBySight"]
+__all__ = ["FadingByLineOfSight"]
 
 
-class FadingBySight:
+class FadingByLineOfSight:
     """Fading that switches between a line-of-sight and a non-line-of-sight process.
 
     The large scale determines the state at each instant. If both processes have the same key, they share

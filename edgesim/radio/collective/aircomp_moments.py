@@ -16,9 +16,9 @@ from edgesim.errors import InputError
 from edgesim.radio.channel.fading_law import FadingLaw, Nakagami, NoFading
 from edgesim.radio.collective.errors_by_scheme import InversionName
 
-__all__ = ["Way", "fade_exponent", "has_mean_error"]
+__all__ = ["AnalogScheme", "fade_exponent", "has_mean_error"]
 
-Way = InversionName | Literal["first-order", "sdr", "subspace", "uncoded_fdma"]
+AnalogScheme = InversionName | Literal["first-order", "sdr", "subspace", "uncoded_fdma"]
 """Scheme of an analog sum: a transceiver for sums over the air, or separate bands."""
 
 
@@ -59,7 +59,7 @@ def fade_exponent(law: FadingLaw, *, n_receive: int = 1, n_transmit: int = 1, n_
 
 
 def has_mean_error(
-    way: Way,
+    way: AnalogScheme,
     law: FadingLaw,
     *,
     n_devices: int = 1,

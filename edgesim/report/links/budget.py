@@ -9,7 +9,7 @@ from rich.table import Table
 
 from edgesim.radio.adaptation.scheme_names import scheme_name
 from edgesim.radio.channel.noise import thermal_noise_dbm
-from edgesim.report.links.table import Direction, decibels, look, rate
+from edgesim.report.links.table import Direction, decibels, evaluate, rate
 from edgesim.units import dbm_to_w
 
 __all__ = ["budget", "budget_table"]
@@ -21,7 +21,7 @@ def budget(direction: Direction, at_s: float) -> dict[str, str]:
     ends = (link.terminal, link.station)
     sender, receiver = ends if uplink else ends[::-1]
     large, bandwidth_hz = link.large_scale, link.bandwidth_hz(uplink=uplink)
-    seen = look(direction, at_s)
+    seen = evaluate(direction, at_s)
     report, state = seen.at, link.state(at_s, uplink=uplink)
     los = large.environment.los_probability(
         report.distance_m,

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim.report.figure import new_figure, save_figure
-from edgesim.report.links.table import Seen
+from edgesim.report.links.table import LinkSeries
 
 __all__ = ["MOST_LINES", "plot_links"]
 
 MOST_LINES = 12  # directions in one figure
 
 
-def plot_links(all_seen: Sequence[Seen], file: Path, *, title: str) -> None:
+def plot_links(all_seen: Sequence[LinkSeries], file: Path, *, title: str) -> None:
     """Draw SNR, MCS, block error rate and rates over time, for at most :data:`MOST_LINES` directions.
 
     Raises

@@ -15,15 +15,15 @@ from edgesim.units import db_to_linear
 
 __all__ = [
     "Direction",
-    "Look",
-    "Seen",
+    "LinkRow",
+    "LinkSeries",
     "decibels",
     "directions",
+    "evaluate",
+    "evaluate_over",
     "link_table",
     "links_table",
-    "look",
     "rate",
-    "seen",
 ]
 
 MOST_ROWS = 24  # most rows of a table over time; a figure shows every instant
@@ -49,7 +49,7 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LinkRow:
     """State of a direction at an instant.
 
     Attributes
@@ -72,11 +72,11 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LinkSeries:
     """States of a direction at a series of instants."""
 
     direction: Direction
-    looks: tuple[Look, ...]
+    looks: tuple[LinkRow, ...]
 
 
 def directions(links: Iterable[Inspected]) -> Iterator[Direction]:
@@ -86,7 +86,7 @@ def directions(links: Iterable[Inspected]) -> Iterator[Direction]:
         yield Direction(one, uplink=False)
 
 
-def look(direction: Direction, at_s: float) -> Look:
+def evaluate(direction: Direction, at_s: float) -> LinkRow:
     """Evaluate a direction at an instant, with nothing else on the air and no interference."""
     link, uplink = direction.link, direction.uplink
     report, state = link.report(at_s, uplink=uplink), link.state(at_s, uplink=uplink)
@@ -95,16 +95,18 @@ def look(direction: Direction, at_s: float) -> Look:
     cqi = reported_cqi(link.air, sinr, link.bandwidth_hz(uplink=uplink))
     serving = direction.whole.serving
     serves = serving is None or serving.cell(at_s) == direction.whole.station
-    return Look(report, goodput(gross_bps, state.errors), cqi, serves)
+    return LinkRow(report, goodput(gross_bps, state.errors), cqi, serves)
 
 
-def seen(direction: Direction, *, from_s: float, until_s: float, every_s: float) -> Seen:
+def evaluate_over(direction: Direction, *, from_s: float, until_s: float, every_s: float) -> LinkSeries:
     """Evaluate a direction at equally spaced instants."""
     n_instants = max(1, math.floor((until_s - from_s) / every_s * (1 + 1e-12)) + 1)
-    return Seen(direction, tuple(look(direction, from_s + number * every_s) for number in range(n_instants)))
+    return LinkSeries(
+        direction, tuple(evaluate(direction, from_s + number * every_s) for number in range(n_instants))
+    )
 
 
-def links_table(all_seen: Sequence[Seen]) -> Table:
+def links_table(all_seen: Sequence[LinkSeries]) -> Table:
     """Create a table with one row per direction: means, medians and percentiles over the instants."""
     roams = any(one.direction.whole.serving is not None for one in all_seen)
     table = _table(
@@ -137,7 +139,7 @@ def links_table(all_seen: Sequence[Seen]) -> Table:
     return table
 
 
-def link_table(one: Seen) -> Table:
+def link_table(one: LinkSeries) -> Table:
     """Create a table of one direction over time, thinned to at most :data:`MOST_ROWS` rows."""
     has_cqi = one.looks[0].cqi is not None
     roams = one.direction.whole.serving is not None

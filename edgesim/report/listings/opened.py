@@ -12,7 +12,7 @@ import pandas as pd
 from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
 
-__all__ = ["SweepLike", "labelled", "opened", "strategies_asked"]
+__all__ = ["SweepLike", "chosen_strategies", "labelled", "opened"]
 
 
 class SweepLike(Protocol):
@@ -86,7 +86,7 @@ def _label(path: Path, paths: Sequence[Path]) -> str:
     return str(path)
 
 
-def strategies_asked(known: Sequence[str], asked: Sequence[str], where: str) -> tuple[str, ...]:
+def chosen_strategies(known: Sequence[str], asked: Sequence[str], where: str) -> tuple[str, ...]:
     """Return the requested strategies in the order of `known`; all if none is requested.
 
     Raises

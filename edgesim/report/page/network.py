@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.report.page.figure import Figure, busiest, numbers
-from edgesim.report.page.watched import Watched
+from edgesim.report.page.watched import SpanSummary
 from edgesim.report.topology_map import topology_map
 from edgesim.statistics.requests import floats
 from edgesim.trace.reader import Trace
@@ -19,7 +19,7 @@ _MOST_NODES = 1500
 _MOST_LINKS = 4000
 
 
-def network(trace: Trace, watched: Mapping[str, Watched]) -> Figure | None:
+def network(trace: Trace, watched: Mapping[str, SpanSummary]) -> Figure | None:
     """Create the map of devices and links, one view per strategy.
 
     None if the network is too large to be drawn, or has fewer than two nodes.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from edgesim.report.page.figure import Figure, busiest, numbers
 from edgesim.report.page.under_way import mean_under_way
-from edgesim.report.page.watched import Watched
+from edgesim.report.page.watched import SpanSummary
 from edgesim.statistics.requests import floats
 
 __all__ = ["busy_devices", "over_time", "stretches"]
@@ -29,7 +29,7 @@ def stretches(until_s: float) -> FloatArray:
 
 def over_time(
     requests: Mapping[str, pd.DataFrame],
-    watched: Mapping[str, Watched],
+    watched: Mapping[str, SpanSummary],
     edges_s: FloatArray,
     ends_s: Mapping[str, float],
 ) -> Figure:
@@ -80,7 +80,7 @@ def _in_flight(requests: pd.DataFrame, edges_s: FloatArray, until_s: float) -> F
     )
 
 
-def busy_devices(watched: Mapping[str, Watched], edges_s: FloatArray) -> Figure | None:
+def busy_devices(watched: Mapping[str, SpanSummary], edges_s: FloatArray) -> Figure | None:
     """Create the figure of device utilisation over time, one view per strategy; None without spans.
 
     If there are many devices, only the busiest are shown.

@@ -8,12 +8,12 @@ from edgesim.explain.breakdown import breakdown
 from edgesim.report.page.figure import Figure, numbers
 from edgesim.trace.reader import Trace
 
-__all__ = ["time_went"]
+__all__ = ["breakdown_figure"]
 
 _LEAST_SHARE = 1e-4  # share of a strategy's latency below which a part is too small to be visible
 
 
-def time_went(trace: Trace, replications: dict[str, int]) -> Figure | None:
+def breakdown_figure(trace: Trace, replications: dict[str, int]) -> Figure | None:
     """Create the figure of the mean seconds per part of completed requests, in one replication each.
 
     None if no strategy has completed requests.

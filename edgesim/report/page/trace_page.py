@@ -19,8 +19,8 @@ from edgesim.report.page.origin import origin
 from edgesim.report.page.over_time import busy_devices, over_time, stretches
 from edgesim.report.page.rendering import Page, made_by, render
 from edgesim.report.page.sampling import gantt, sampled_requests
-from edgesim.report.page.time_went import time_went
-from edgesim.report.page.watched import Watched, watch
+from edgesim.report.page.time_went import breakdown_figure
+from edgesim.report.page.watched import SpanSummary, summarise_spans
 from edgesim.report.same_requests import same_requests_columns, same_requests_note
 from edgesim.report.table import comparison_columns
 from edgesim.scenario.text.document import Document
@@ -92,11 +92,11 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
     }
     edges_s = stretches(max(ends_s.values()))
     with_spans = {label: number for label, number in replications.items() if trace.has_spans(label, number)}
-    watched: dict[str, Watched] = {}
+    watched: dict[str, SpanSummary] = {}
     diagrams: list[Any] = []
     for label, number in with_spans.items():
         sampled = sampled_requests(requests[label])
-        watched[label] = watch(trace, label, number, edges_s, ends_s[label], sampled.request_ids)
+        watched[label] = summarise_spans(trace, label, number, edges_s, ends_s[label], sampled.request_ids)
         drawn = gantt(requests[label], sampled, watched[label].sampled, _MOST_SPANS // len(with_spans))
         diagrams.append({"label": label, **drawn})
     dotted = dots(
@@ -116,7 +116,7 @@ def _sections(trace: Trace, compared: Comparison) -> list[Section]:
         "keys move.",
         content={"views": diagrams, "first": busiest(len(each["names"]) for each in diagrams)},
     )
-    went = time_went(trace, with_spans) if with_spans else None
+    went = breakdown_figure(trace, with_spans) if with_spans else None
     return [
         section
         for section in (

@@ -11,7 +11,7 @@ import pandas as pd
 from edgesim.report.page.under_way import mean_under_way, merged
 from edgesim.trace.reader import Trace
 
-__all__ = ["GANTT_COLUMNS", "Watched", "watch"]
+__all__ = ["GANTT_COLUMNS", "SpanSummary", "summarise_spans"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ _HOPS = ("send", "control")
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class SpanSummary:
     """Summary of the spans of one run.
 
     Attributes
@@ -57,9 +57,9 @@ class Watched:
     sampled: pd.DataFrame
 
 
-def watch(
+def summarise_spans(
     trace: Trace, strategy: str, replication: int, edges_s: FloatArray, until_s: float, sample: IntArray
-) -> Watched:
+) -> SpanSummary:
     """Summarise the spans of one run, reading them once, part by part.
 
     A device computes while any pass is under way on it; of a group's pass, only the time in which this member
@@ -91,7 +91,7 @@ def watch(
             if len(own):
                 sampled.append(own.astype(dict.fromkeys(("kind", "device", "peer", "link_kind"), object)))
     length_s = max(until_s, 1e-9)
-    return Watched(
+    return SpanSummary(
         edges_s=edges_s,
         tokens_per_s=n_tokens / np.diff(edges_s),
         busy=_busy(devices.names, plain, shared, edges_s),

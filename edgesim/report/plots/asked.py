@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Asked", "drawn", "remarks"]
+__all__ = ["KINDS", "FigureRequest", "drawn", "remarks"]
 
 Sources: TypeAlias = Mapping[str, Trace | SweepLike]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FigureRequest:
     """Kind and options of a requested figure; None or empty: the default of the kind.
 
     Attributes
@@ -60,12 +60,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    draw: Callable[[Sources, Asked], Figure]
+    draw: Callable[[Sources, FigureRequest], Figure]
     options: tuple[str, ...]
-    remarks: Callable[[Sources, Asked], list[str]] = lambda sources, asked: []
+    remarks: Callable[[Sources, FigureRequest], list[str]] = lambda sources, asked: []
 
 
-def drawn(sources: Sources, asked: Asked) -> Figure:
+def drawn(sources: Sources, asked: FigureRequest) -> Figure:
     """Draw a requested figure.
 
     Parameters
@@ -91,12 +91,12 @@ def drawn(sources: Sources, asked: Asked) -> Figure:
     return kind.draw(sources, asked)
 
 
-def remarks(sources: Sources, asked: Asked) -> list[str]:
+def remarks(sources: Sources, asked: FigureRequest) -> list[str]:
     """List, in sentences, what the figure returned by :func:`drawn` leaves out."""
     return KINDS[asked.kind].remarks(sources, asked)
 
 
-def _distribution(sources: Sources, asked: Asked) -> Figure:
+def _distribution(sources: Sources, asked: FigureRequest) -> Figure:
     if len(asked.metrics) > 1:
         raise InputError(f"--metric: a distribution shows one metric, got {', '.join(asked.metrics)}")
     metric = asked.metrics[0] if asked.metrics else "e2e"
@@ -105,21 +105,21 @@ def _distribution(sources: Sources, asked: Asked) -> Figure:
     )
 
 
-def _bars(sources: Sources, asked: Asked) -> Figure:
+def _bars(sources: Sources, asked: FigureRequest) -> Figure:
     return bars(together(sources).only(asked.strategies), _known(asked), width=asked.width or "column")
 
 
-def _front(sources: Sources, asked: Asked) -> Figure:
+def _front(sources: Sources, asked: FigureRequest) -> Figure:
     return front(together(sources).only(asked.strategies), _known(asked), width=asked.width or "page")
 
 
-def _front_remarks(sources: Sources, asked: Asked) -> list[str]:
+def _front_remarks(sources: Sources, asked: FigureRequest) -> list[str]:
     listing = together(sources).only(asked.strategies)
     x_name, names = panels_of(listing, _known(asked))
     return not_drawn(listing.rows, [(x_name, name) for name in names])
 
 
-def _lines(sources: Sources, asked: Asked) -> Figure:
+def _lines(sources: Sources, asked: FigureRequest) -> Figure:
     results, axes, x = _swept(sources, asked)
     metrics = _known(asked) or _LINE
     width = asked.width or ("column" if len(metrics) == 1 else "page")
@@ -135,7 +135,7 @@ def _lines(sources: Sources, asked: Asked) -> Figure:
     )
 
 
-def _lines_remarks(sources: Sources, asked: Asked) -> list[str]:
+def _lines_remarks(sources: Sources, asked: FigureRequest) -> list[str]:
     results, axes, _ = _swept(sources, asked)
     rows = [
         row
@@ -146,7 +146,9 @@ def _lines_remarks(sources: Sources, asked: Asked) -> list[str]:
     return not_drawn(rows, [(name,) for name in _known(asked) or _LINE], against=asked.against)
 
 
-def _swept(sources: Sources, asked: Asked) -> tuple[pd.DataFrame, Mapping[str, Sequence[object]], str | None]:
+def _swept(
+    sources: Sources, asked: FigureRequest
+) -> tuple[pd.DataFrame, Mapping[str, Sequence[object]], str | None]:
     """Return the results and axes of a sweep, or of traces as a sweep, and the axis along which to draw."""
     first, x = next(iter(sources.values())), asked.x
     if isinstance(first, Trace):
@@ -164,7 +166,7 @@ def _swept(sources: Sources, asked: Asked) -> tuple[pd.DataFrame, Mapping[str, S
     return results, dict(first.axes), x
 
 
-def _timeline(sources: Sources, asked: Asked) -> Figure:
+def _timeline(sources: Sources, asked: FigureRequest) -> Figure:
     trace = _one(sources, asked)
     window_s = None
     if asked.from_s is not None or asked.until_s is not None:
@@ -183,26 +185,26 @@ def _timeline(sources: Sources, asked: Asked) -> Figure:
     )
 
 
-def _series(sources: Sources, asked: Asked) -> Figure:
+def _series(sources: Sources, asked: FigureRequest) -> Figure:
     trace = _one(sources, asked)
     return series(
         trace, strategies=asked.strategies, replication=asked.replication, width=asked.width or "page"
     )
 
 
-def _map(sources: Sources, asked: Asked) -> Figure:
+def _map(sources: Sources, asked: FigureRequest) -> Figure:
     return draw_map(_one(sources, asked), strategy=_single(asked), width=asked.width or "column")
 
 
-def _parts(sources: Sources, asked: Asked) -> Figure:
+def _parts(sources: Sources, asked: FigureRequest) -> Figure:
     return parts(_one(sources, asked), strategies=asked.strategies, width=asked.width or "page")
 
 
-def _known(asked: Asked) -> tuple[str, ...]:
+def _known(asked: FigureRequest) -> tuple[str, ...]:
     return tuple(metric_name(name).name for name in asked.metrics)
 
 
-def _traces(sources: Sources, asked: Asked) -> dict[str, Trace]:
+def _traces(sources: Sources, asked: FigureRequest) -> dict[str, Trace]:
     found = {label: one for label, one in sources.items() if isinstance(one, Trace)}
     if len(found) < len(sources):
         name = next(label for label in sources if label not in found)
@@ -210,14 +212,14 @@ def _traces(sources: Sources, asked: Asked) -> dict[str, Trace]:
     return found
 
 
-def _one(sources: Sources, asked: Asked) -> Trace:
+def _one(sources: Sources, asked: FigureRequest) -> Trace:
     found = _traces(sources, asked)
     if len(found) > 1:
         raise TraceError(f"{', '.join(found)}: a {asked.kind} shows one trace; name one")
     return next(iter(found.values()))
 
 
-def _single(asked: Asked) -> str | None:
+def _single(asked: FigureRequest) -> str | None:
     if len(asked.strategies) > 1:
         raise InputError(f"--strategy: a {asked.kind} shows one strategy, got {', '.join(asked.strategies)}")
     return asked.strategies[0] if asked.strategies else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["clean_nll", "draw_choice", "utilities", "worth_table"]
+__all__ = ["clean_nll", "draw_choice", "utilities", "utility_table"]
 
 ORACLE, FIXED = "oracle", "fixed"
 _LEAST_GAIN = 0.03  # gain of the oracle over the best fixed cut below which there is nothing to learn
@@ -51,7 +51,7 @@ def utilities(trace: Trace, weights: Utility) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def worth_table(worth: pd.DataFrame) -> str:
+def utility_table(worth: pd.DataFrame) -> str:
     """Format utilities, differences from the best fixed cut in hindsight, and regrets to the oracle.
 
     Differences are paired by replication; intervals are 95 % Student-t intervals.

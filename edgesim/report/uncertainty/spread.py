@@ -16,8 +16,8 @@ import numpy as np
 from edgesim import runner
 from edgesim.errors import InputError
 from edgesim.report.comparison import comparison
-from edgesim.runner import Prepared, Ran
-from edgesim.scenario.runtimes import holds_a_set
+from edgesim.runner import Prepared, RunFinished
+from edgesim.scenario.runtimes import has_parameter_set
 from edgesim.statistics.comparison import Comparison
 
 __all__ = ["COVERAGE", "SHOWN", "Spread", "as_json", "check_spread", "parameter_spread"]
@@ -55,7 +55,7 @@ def parameter_spread(
     n_draws: int,
     *,
     jobs: int = 1,
-    on_progress: Callable[[Ran], None] | None = None,
+    on_progress: Callable[[RunFinished], None] | None = None,
 ) -> list[Spread]:
     """Run a study again under `n_draws` parameter sets, and compute the spread of its metrics.
 
@@ -102,7 +102,7 @@ def check_spread(prepared: Prepared, n_draws: int) -> None:
         If no device of the study takes its times from fitted parameters, or fewer than two sets are
         requested.
     """
-    if not holds_a_set(prepared.kinds):
+    if not has_parameter_set(prepared.kinds):
         raise InputError(
             f"{prepared.scenario.origin.name}: no device has a 'runtime', so no parameter is uncertain; "
             "set 'runtime' for a device or a kind (edgesim list runtimes), or leave out --parameters"

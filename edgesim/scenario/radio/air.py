@@ -18,7 +18,7 @@ from edgesim.radio.adaptation.nr_carrier import slot_s
 from edgesim.radio.adaptation.outer_loop import Adapting, settled_offset_db
 from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
-from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import FadingLaw, NoFading, Rayleigh, Rician
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.mimo import RicianMatrices
@@ -370,7 +370,7 @@ class Air:
             return process(given)
         los, nlos = self._law_in_sight(leg, environment), Rayleigh()
         if large.changes_sight:
-            return FadingBySight(large, (process(los), los), (process(nlos), nlos))
+            return FadingByLineOfSight(large, (process(los), los), (process(nlos), nlos))
         return process(los if large.at(0.0).is_los else nlos)
 
     def _law_in_sight(self, leg: AirLink, environment: PathLoss) -> FadingLaw:

@@ -11,7 +11,7 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.radio.motion.tracks import RecordedTrack
 from edgesim.rng import Streams
 from edgesim.workload.conversation import Conversation
-from edgesim.workload.requests import Demand, Extent, Request, Typical
+from edgesim.workload.requests import Demand, Extent, MeanLengths, Request
 
 __all__ = ["PresentDemand", "absences"]
 
@@ -74,7 +74,7 @@ class PresentDemand:
         return self.drawn.is_random
 
     @property
-    def typical(self) -> Typical:
+    def typical(self) -> MeanLengths:
         """Mean prompt and output lengths, in tokens."""
         return self.drawn.typical
 

@@ -16,7 +16,7 @@ from edgesim import plugins
 from edgesim.errors import InputError, ScenarioError
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.open_choice import Alternative
-from edgesim.scenario.text.section import made
+from edgesim.scenario.text.section import made_or_refused
 from edgesim.workload.arrivals import Arrivals
 
 __all__ = ["ARRIVALS", "ArrivalProcess"]
@@ -43,7 +43,7 @@ class ArrivalProcess(Alternative):
 
     @model_validator(mode="after")
     def _makes_a_law(self) -> Self:
-        made(self.law)
+        made_or_refused(self.law)
         return self
 
 

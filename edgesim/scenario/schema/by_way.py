@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from edgesim.fields import AS_WRITTEN, refuse
 from edgesim.nearest import suggest
 
-__all__ = ["UP_AND_DOWN", "ByWay", "EachWay", "FileName", "Reader", "refuse_ways_outside", "ways"]
+__all__ = ["UP_AND_DOWN", "ByDirection", "EachDirection", "FileName", "Reader", "refuse_ways_outside", "ways"]
 
 Value = TypeVar("Value")
 Other = TypeVar("Other")
@@ -23,7 +23,7 @@ _UP_IS = "up is from the first end in 'between' to the second, down is back"
 
 
 @dataclass(frozen=True, slots=True)
-class ByWay(Generic[Value]):
+class ByDirection(Generic[Value]):
     """A value for each direction of a link.
 
     Attributes
@@ -46,14 +46,14 @@ class ByWay(Generic[Value]):
         """Yield the up value, then the down value."""
         return iter((self.up, self.down))
 
-    def map(self, change: Callable[[Value], Other]) -> ByWay[Other]:
+    def map(self, change: Callable[[Value], Other]) -> ByDirection[Other]:
         """Apply a function to both values."""
-        return ByWay(change(self.up), change(self.down))
+        return ByDirection(change(self.up), change(self.down))
 
 
-def ways(value: Value | ByWay[Value]) -> ByWay[Value]:
+def ways(value: Value | ByDirection[Value]) -> ByDirection[Value]:
     """Return the values of the two directions; a single value applies to both."""
-    return value if isinstance(value, ByWay) else ByWay(value, value)
+    return value if isinstance(value, ByDirection) else ByDirection(value, value)
 
 
 def refuse_ways_outside(data: object, example: str) -> None:
@@ -99,7 +99,7 @@ class FileName:
 
 
 @dataclass(frozen=True, slots=True)
-class EachWay:
+class EachDirection:
     """Reader of a field with one value for both directions, or a mapping of two.
 
     Parameters
@@ -111,7 +111,7 @@ class EachWay:
     one: Reader
 
     def read(self, data: object) -> Any:
-        """Read ``5 ms`` as its value, and ``{up: 5 ms, down: 9 ms}`` as a :class:`ByWay` of two."""
+        """Read ``5 ms`` as its value, and ``{up: 5 ms, down: 9 ms}`` as a :class:`ByDirection` of two."""
         if not isinstance(data, Mapping):
             return self.one.read(data)
         for key in data:
@@ -120,13 +120,15 @@ class EachWay:
         for key in UP_AND_DOWN:
             if key not in data:
                 refuse(f"'{key}' is missing; give both ({_UP_IS})")
-        return ByWay(*(self._read(data[key], f"in '{key}': ") for key in UP_AND_DOWN))
+        return ByDirection(*(self._read(data[key], f"in '{key}': ") for key in UP_AND_DOWN))
 
     def _serialised(self, value: object, info: SerializationInfo) -> object:
         def one(value: object) -> object:
             return self.one.written(value) if info.context == AS_WRITTEN else value
 
-        return {"up": one(value.up), "down": one(value.down)} if isinstance(value, ByWay) else one(value)
+        return (
+            {"up": one(value.up), "down": one(value.down)} if isinstance(value, ByDirection) else one(value)
+        )
 
     def _read(self, data: object, where: str) -> Any:
         try:

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from edgesim.fields import Bytes, PositiveBytes, PositiveSeconds, Seconds
 from edgesim.radio.access.edca import ACCESS_CATEGORIES, AccessCategory, Edca
 from edgesim.radio.access.wifi_mac import LONGEST_PPDU_S, Aggregation
-from edgesim.scenario.text.section import Section, made
+from edgesim.scenario.text.section import Section, made_or_refused
 
 __all__ = ["AggregationEntry", "ContentionEntry"]
 
@@ -35,7 +35,7 @@ class AggregationEntry(Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> AggregationEntry:
-        made(self.value)
+        made_or_refused(self.value)
         return self
 
     @classmethod
@@ -73,7 +73,7 @@ class ContentionEntry(Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ContentionEntry:
-        made(self.edca)
+        made_or_refused(self.edca)
         return self
 
     def edca(self) -> Edca:

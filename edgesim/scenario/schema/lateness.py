@@ -14,7 +14,7 @@ from edgesim.model.lateness.laws import (
     Lateness,
     LognormalLateness,
 )
-from edgesim.scenario.text.section import Section, made
+from edgesim.scenario.text.section import Section, made_or_refused
 
 __all__ = ["LatenessEntry"]
 
@@ -55,7 +55,7 @@ class LatenessEntry(Section):
         given = (is_placed, self.spread is not None, self.values is not None)
         if given != wanted[:3] or (is_placed and not has_place):
             refuse(f"law '{self.law}' of lateness: expected {wanted[3]}")
-        made(self.value)
+        made_or_refused(self.value)
         return self
 
     def value(self) -> Lateness | None:

@@ -29,7 +29,7 @@ from edgesim.radio.channel.path_loss.outdoor_to_indoor import Facade
 from edgesim.radio.motion.handover import A3
 from edgesim.scenario.schema.adaptation import AdaptationChoice
 from edgesim.scenario.schema.contention import ContentionEntry
-from edgesim.scenario.text.section import Choice, Section, made
+from edgesim.scenario.text.section import Choice, Section, made_or_refused
 
 __all__ = [
     "ACCESSES",
@@ -190,7 +190,7 @@ class PropagationEntry(Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> PropagationEntry:
-        made(self.value)
+        made_or_refused(self.value)
         if self.indoor is not None and self.model in ("3gpp-inh", "3gpp-inf"):
             refuse(
                 f"'indoor' is a wall between station and terminal, but stations of {self.model} are indoors; "

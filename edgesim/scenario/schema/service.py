@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from edgesim.fields import refuse
-from edgesim.scenario.text.section import Choice, Section, made
+from edgesim.scenario.text.section import Choice, Section, made_or_refused
 from edgesim.world.service import (
     ErlangService,
     Exponential,
@@ -19,13 +19,13 @@ from edgesim.world.service import (
     ServiceLaw,
 )
 
-__all__ = ["ErlangLaw", "GammaShape", "Moderate", "Plainly", "ServiceChoice", "Varied"]
+__all__ = ["AboveExponential", "ErlangLaw", "GammaShape", "NoParameters", "ServiceChoice", "Varied"]
 
 PositiveNumber = Annotated[float, Field(gt=0)]
 Stages = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
-class Plainly(Section):
+class NoParameters(Section):
     """A law without parameters."""
 
 
@@ -41,7 +41,7 @@ class GammaShape(Section):
     def _one_of_both(self) -> Self:
         if (self.cv is None) == (self.shape is None):
             refuse("expected either 'cv' or 'shape'")
-        made(self.law)
+        made_or_refused(self.law)
         return self
 
     def law(self) -> GammaService:
@@ -63,7 +63,7 @@ class Varied(Section):
     """Coefficient of variation: standard deviation divided by the mean."""
 
 
-class Moderate(Section):
+class AboveExponential(Section):
     """A law with a coefficient of variation above the exponential's, which is 1."""
 
     cv: Annotated[float, Field(gt=1)]
@@ -75,9 +75,9 @@ class ServiceChoice(Choice):
 
     example: ClassVar[str] = "exponential or {gamma: {cv: 0.5}}"
 
-    constant: Plainly | None = None
+    constant: NoParameters | None = None
     """No variation: every pass takes the time given by the profile."""
-    exponential: Plainly | None = None
+    exponential: NoParameters | None = None
     """Exponential: coefficient of variation 1, memoryless."""
     gamma: GammaShape | None = None
     """Gamma: any coefficient of variation."""
@@ -85,7 +85,7 @@ class ServiceChoice(Choice):
     """Erlang: a sum of exponential stages."""
     lognormal: Varied | None = None
     """Lognormal: any coefficient of variation, with a longer tail than the gamma law."""
-    hyperexponential: Moderate | None = None
+    hyperexponential: AboveExponential | None = None
     """Mixture of two exponential laws, mostly short and occasionally long; each contributes half of the
     mean."""
 

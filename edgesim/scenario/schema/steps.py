@@ -12,9 +12,9 @@ from pydantic_core import CoreSchema
 
 from edgesim.errors import InputError
 from edgesim.fields import BitsPerSecond, Quantity, Seconds, refuse
-from edgesim.scenario.schema.by_way import EachWay
+from edgesim.scenario.schema.by_way import EachDirection
 from edgesim.scenario.text.problems import Problem, explain_all, path_text
-from edgesim.scenario.text.section import Section, known_keys, made
+from edgesim.scenario.text.section import Section, known_keys, made_or_refused
 from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, FREQUENCY, TIME, written
 
@@ -58,7 +58,7 @@ class SpeedEntry(Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> SpeedEntry:
-        made(self.value)
+        made_or_refused(self.value)
         return self
 
     def value(self) -> Steps:
@@ -101,7 +101,7 @@ class RateSchedule(Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> RateSchedule:
-        made(self.value)
+        made_or_refused(self.value)
         return self
 
     def value(self) -> Steps:
@@ -154,7 +154,7 @@ class ChangingRate:
         return {"anyOf": [constant, handler(RateSchedule.__pydantic_core_schema__)]}
 
 
-class RateWays(EachWay):
+class RateWays(EachDirection):
     """Reader of wire rates: one for both directions or a mapping of two, each constant or on a schedule."""
 
     def read(self, data: object) -> Any:

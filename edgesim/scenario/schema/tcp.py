@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from edgesim.fields import Bytes, PositiveBytes, Seconds
-from edgesim.scenario.text.section import Section, made
+from edgesim.scenario.text.section import Section, made_or_refused
 from edgesim.world.tcp import Tcp
 
 __all__ = ["TcpEntry"]
@@ -36,7 +36,7 @@ class TcpEntry(Section):
 
     @model_validator(mode="after")
     def _makes_a_stack(self) -> TcpEntry:
-        made(self.value)
+        made_or_refused(self.value)
         return self
 
     def value(self) -> Tcp:

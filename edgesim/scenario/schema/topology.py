@@ -22,7 +22,7 @@ from edgesim.fields import (
     is_not_given,
     refuse,
 )
-from edgesim.scenario.schema.by_way import ByWay, EachWay, FileName, refuse_ways_outside, ways
+from edgesim.scenario.schema.by_way import ByDirection, EachDirection, FileName, refuse_ways_outside, ways
 from edgesim.scenario.schema.collective import CollectiveEntry
 from edgesim.scenario.schema.faults import BatteryEntry
 from edgesim.scenario.schema.lateness import LatenessEntry
@@ -195,9 +195,9 @@ class SwitchEntry(Section):
     """Position of the switch."""
 
 
-Rates = Annotated[float | Steps | ByWay[float | Steps], RateWays(ChangingRate())]
-Latencies = Annotated[float | ByWay[float], EachWay(Quantity(TIME, "zero or more"))]
-Files = Annotated[str | ByWay[str], EachWay(FileName())]
+Rates = Annotated[float | Steps | ByDirection[float | Steps], RateWays(ChangingRate())]
+Latencies = Annotated[float | ByDirection[float], EachDirection(Quantity(TIME, "zero or more"))]
+Files = Annotated[str | ByDirection[str], EachDirection(FileName())]
 
 
 class Wired(Section):
@@ -221,12 +221,12 @@ class Wired(Section):
         refuse_ways_outside(data, "rate: {up: 5 Mbit/s, down: 50 Mbit/s}")
         return data
 
-    def constant_bps(self) -> ByWay[float] | None:
+    def constant_bps(self) -> ByDirection[float] | None:
         """Return the rates of the two directions [bit/s]; None if one changes over time."""
         up, down = self.rates_bps()
-        return None if isinstance(up, Steps) or isinstance(down, Steps) else ByWay(up, down)
+        return None if isinstance(up, Steps) or isinstance(down, Steps) else ByDirection(up, down)
 
-    def rates_bps(self) -> ByWay[float | Steps]:
+    def rates_bps(self) -> ByDirection[float | Steps]:
         """Return the rates of the two directions [bit/s]."""
         return ways(self.rate_bps)
 

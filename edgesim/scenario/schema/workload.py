@@ -14,7 +14,7 @@ from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.schema.arrival_process import ARRIVALS, ArrivalProcess
 from edgesim.scenario.schema.topology import Count
 from edgesim.scenario.text.open_choice import OpenChoice
-from edgesim.scenario.text.section import Choice, Section, made
+from edgesim.scenario.text.section import Choice, Section, made_or_refused
 from edgesim.workload.arrivals import Arrivals
 from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
@@ -54,7 +54,7 @@ class Law(Section):
 
     @model_validator(mode="after")
     def _makes_a_law(self) -> Self:
-        made(self.law)
+        made_or_refused(self.law)
         return self
 
 
@@ -283,7 +283,7 @@ class TraceEntry(Section):
         ):
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 refuse(f"expected either '{one}' or '{other}', not both")
-        made(self.selection)
+        made_or_refused(self.selection)
         return self
 
     def selection(self) -> Selection:

@@ -72,7 +72,7 @@ class OpenChoice(Section, Generic[Entry]):
     model_config = ConfigDict(extra="allow")
 
     group: ClassVar[EntryPointGroup[Any]]
-    """Group whose entries can be chosen: subclasses of :class:`Alternative`, or as :meth:`alternative` reads."""
+    """Group whose entries are the alternatives: :class:`Alternative` classes, or see :meth:`alternative`."""
     order: ClassVar[tuple[str, ...]] = ()
     """Names that come first in messages and listings."""
     example: ClassVar[str]

@@ -20,12 +20,12 @@ from edgesim.fields import OWN_MESSAGE, refuse
 from edgesim.scenario.text.descriptions import add_descriptions, descriptions
 from edgesim.scenario.text.problems import explain_all
 
-__all__ = ["Choice", "Section", "known_keys", "made"]
+__all__ = ["Choice", "Section", "known_keys", "made_or_refused"]
 
 Value = TypeVar("Value")
 
 
-def made(make: Callable[[], Value]) -> Value:
+def made_or_refused(make: Callable[[], Value]) -> Value:
     """Return ``make()`` inside a validator; an InputError becomes a validation error of the scenario."""
     try:
         return make()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.topology import GraphFile, Parallel, Wired
 from edgesim.scenario.topology.graph_file import Graph
 from edgesim.scenario.topology.graph_parts import edge_of
@@ -88,4 +88,4 @@ def _up(wired: Wired) -> _Way:
 
 def _wired(up: _Way, down: _Way) -> Wired:
     # The numbers are in SI units already, while the schema's readers expect text.
-    return Wired.model_construct(rate_bps=ByWay(up[0], down[0]), latency_s=ByWay(up[1], down[1]))
+    return Wired.model_construct(rate_bps=ByDirection(up[0], down[0]), latency_s=ByDirection(up[1], down[1]))

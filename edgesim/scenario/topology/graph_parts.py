@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.topology import NAME, GraphFile, Wired
 from edgesim.scenario.topology.connections import Point
 from edgesim.units import DATA_RATE, DISTANCE, TIME, Dimension, UnitError, parse
@@ -99,7 +99,7 @@ def edge_of(a: str, b: str, attributes: Mapping[str, Any], file: GraphFile) -> W
         )
     # The numbers are in SI units already, while the schema's readers expect text.
     up_bps, down_bps = ways(rate_bps)
-    return Wired.model_construct(rate_bps=ByWay(up_bps, down_bps), latency_s=latency_s)
+    return Wired.model_construct(rate_bps=ByDirection(up_bps, down_bps), latency_s=latency_s)
 
 
 def _refuse_mistyped(where: str, attributes: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["islands"]
+__all__ = ["connected_components"]
 
 
-def islands(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
+def connected_components(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
     """Return the number of the connected component of every node of an undirected graph."""
     neighbours: dict[str, list[str]] = {node: [] for node in nodes}
     for a, b in edges:

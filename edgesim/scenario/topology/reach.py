@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from edgesim.scenario.topology.islands import islands
+from edgesim.scenario.topology.islands import connected_components
 
 __all__ = ["Reach"]
 
@@ -30,7 +30,7 @@ class Reach:
             self._near[a].add(b)
             self._near[b].add(a)
         inner = [node for node in self._near if node in forwarding]
-        zone = islands(inner, [(a, b) for a, b in edges if a in forwarding and b in forwarding])
+        zone = connected_components(inner, [(a, b) for a, b in edges if a in forwarding and b in forwarding])
         self._zones = {
             node: {zone[peer] for peer in near if peer in zone} for node, near in self._near.items()
         }

@@ -8,13 +8,13 @@ from edgesim.errors import RecordingError
 from edgesim.files import user_path
 from edgesim.radio.motion.rate_files import read_rates
 from edgesim.radio.motion.recorded import RecordedRate
-from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.topology import RecordedEntry
 
 __all__ = ["recorded_rates"]
 
 
-def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
+def recorded_rates(entry: RecordedEntry, folder: Path) -> ByDirection[RecordedRate]:
     """Return the recorded rates of a link's two directions.
 
     Raises
@@ -24,7 +24,7 @@ def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
     """
     paths = ways(entry.file).map(lambda file: user_path(folder, file))
     if paths.is_one:
-        return ByWay(*read_rates(paths.up, unit=entry.unit))
+        return ByDirection(*read_rates(paths.up, unit=entry.unit))
     found = []
     for path in paths:
         up, down = read_rates(path, unit=entry.unit)
@@ -33,4 +33,4 @@ def recorded_rates(entry: RecordedEntry, folder: Path) -> ByWay[RecordedRate]:
                 f"{path}: has rates for both directions; name it alone, as 'file: {path.name}'"
             )
         found.append(up)
-    return ByWay(*found)
+    return ByDirection(*found)

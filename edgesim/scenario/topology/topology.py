@@ -14,7 +14,7 @@ from edgesim.files import user_path
 from edgesim.nearest import suggest
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.schema.by_way import ByWay, ways
+from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.topology import (
     DeviceEntry,
     Generate,
@@ -29,7 +29,7 @@ from edgesim.scenario.schema.topology import (
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology.connections import Point, pairs
 from edgesim.scenario.topology.graph_parts import SWITCH, node_of
-from edgesim.scenario.topology.islands import islands
+from edgesim.scenario.topology.islands import connected_components
 from edgesim.scenario.topology.recordings import recorded_rates
 from edgesim.steps import Steps
 from edgesim.world.link import Link, Way
@@ -128,7 +128,7 @@ class Layout:
     def cut_off(self, sources: Sequence[str]) -> tuple[str, str] | None:
         """Return a source and a device that no links connect, even if all nodes forward, or None."""
         edges = (*(link.between for link in self.links), *((leg.terminal, leg.station) for leg in self.air))
-        island = islands(self.nodes, edges)
+        island = connected_components(self.nodes, edges)
         for source in sources[:1]:  # the other sources are devices, which the first must reach anyway
             apart = (device for device in self.device_ids if island[device] != island[source])
             return next(((source, device) for device in apart), None)
@@ -428,10 +428,10 @@ def _cable(wired: Wired) -> tuple[Way, Way]:
 
 
 def _both_ways(
-    rates: Iterable[float | Steps | RecordedRate], latency_s: float | ByWay[float]
+    rates: Iterable[float | Steps | RecordedRate], latency_s: float | ByDirection[float]
 ) -> tuple[Way, Way]:
     """Return the up and down directions with these rates."""
-    waits: ByWay[float] = ways(latency_s)
+    waits: ByDirection[float] = ways(latency_s)
     up, down = (Way(rate_bps=rate, latency_s=own_s) for rate, own_s in zip(rates, waits, strict=True))
     return up, down
 

@@ -51,7 +51,7 @@ class Estimates:
         depth = (table.n_blocks or n_blocks) / n_blocks
         level = np.array([loss])
         rises = [
-            table.harm(self.kind, level, block=split * depth)[0].item() if 0 < split < n_blocks else 0.0
+            table.impairment(self.kind, level, block=split * depth)[0].item() if 0 < split < n_blocks else 0.0
             for split in splits
         ]
         found: Floats = np.array(rises, np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, Law, There, is_close, rounding_s
+from edgesim.trace.laws.law import RELATIVE, Law, RunContext, is_close, rounding_s
 from edgesim.trace.laws.of_spans import parts_s
 from edgesim.trace.laws.parts import FILL, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
@@ -74,7 +74,7 @@ BOOK_LAWS = (
 class Books:
     """Check of one run's requests and devices against sums over its spans, which are added in parts."""
 
-    def __init__(self, there: There) -> None:
+    def __init__(self, there: RunContext) -> None:
         self._there = there
         n, n_devices = len(there.requests), len(there.devices)
         self._n_emits = np.zeros(n, dtype=np.int64)

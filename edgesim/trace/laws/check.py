@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from edgesim.trace.laws.alike import ALIKE_LAWS, SameDevices, SameRequests, lacking
 from edgesim.trace.laws.books import BOOK_LAWS, Books
-from edgesim.trace.laws.law import Law, RowLaw, There
+from edgesim.trace.laws.law import Law, RowLaw, RunContext
 from edgesim.trace.laws.of_counters import Counts
 from edgesim.trace.laws.of_devices import DEVICE_LAWS
 from edgesim.trace.laws.of_requests import REQUEST_LAWS
@@ -117,7 +117,7 @@ def _of_run(
         return
     requests, devices = tables["requests"], tables["devices"]
     has_spans = trace.has_spans(strategy, replication)
-    there = There(requests, devices, trace.run, has_spans=has_spans)
+    there = RunContext(requests, devices, trace.run, has_spans=has_spans)
     yield from _all(REQUEST_LAWS, requests, there)
     yield from _all(DEVICE_LAWS, devices, there)
     yield from same_devices.check(devices)
@@ -129,7 +129,7 @@ def _of_run(
     yield from _of_counters(trace, strategy, replication, there)
 
 
-def _of_counters(trace: Readable, strategy: str, replication: int, there: There) -> Iterator[str]:
+def _of_counters(trace: Readable, strategy: str, replication: int, there: RunContext) -> Iterator[str]:
     counts, n_rows = Counts(there), 0
     for table in trace.parts("counters", strategy, replication):
         rows = Rows("counters", table, n_rows)
@@ -143,7 +143,7 @@ def _of_counters(trace: Readable, strategy: str, replication: int, there: There)
     yield from counts.close()
 
 
-def _of_spans(trace: Readable, strategy: str, replication: int, there: There) -> Iterator[str]:
+def _of_spans(trace: Readable, strategy: str, replication: int, there: RunContext) -> Iterator[str]:
     def parts() -> Iterator[Rows]:
         n_rows = 0
         for table in trace.parts("spans", strategy, replication):
@@ -166,6 +166,6 @@ def _of_spans(trace: Readable, strategy: str, replication: int, there: There) ->
     yield from stations.close(parts)
 
 
-def _all(laws: tuple[RowLaw, ...], rows: Rows, there: There) -> Iterator[str]:
+def _all(laws: tuple[RowLaw, ...], rows: Rows, there: RunContext) -> Iterator[str]:
     for law in laws:
         yield from law.check(rows, there)

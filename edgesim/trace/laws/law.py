@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.schema import FIFO
 
-__all__ = ["Law", "RowLaw", "There", "is_close", "rounding_s"]
+__all__ = ["Law", "RowLaw", "RunContext", "is_close", "rounding_s"]
 
 # Instants are sums of a few thousand floating-point terms: a relative tolerance of 1e-9 is far above their
 # rounding errors and far below any relevant time of a model, link or user. Sums of millions of terms agree
@@ -80,14 +80,14 @@ class RowLaw(Law):
         Function that returns which rows break the law.
     """
 
-    breaks: Callable[[Rows, There], BoolArray] = field(kw_only=True)
+    breaks: Callable[[Rows, RunContext], BoolArray] = field(kw_only=True)
 
-    def check(self, rows: Rows, there: There) -> Iterator[str]:
+    def check(self, rows: Rows, there: RunContext) -> Iterator[str]:
         """Yield a sentence if any row breaks the law."""
         yield from self.broken(rows, self.breaks(rows, there))
 
 
-class There:
+class RunContext:
     """Context for checking the rows of a run: its requests, devices, and facts from run.json.
 
     Attributes

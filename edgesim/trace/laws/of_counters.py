@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, Law, There, is_close
+from edgesim.trace.laws.law import RELATIVE, Law, RunContext, is_close
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.schema import CounterName
 
@@ -38,7 +38,7 @@ _DRAWN = ("energy_compute_j", "energy_tx_j", "energy_rx_j", "energy_idle_j")
 class Counts:
     """Check of one run's counters, added in parts, against each other and the devices table."""
 
-    def __init__(self, there: There) -> None:
+    def __init__(self, there: RunContext) -> None:
         self._there = there
         n = len(there.devices)
         self._last_at_s = -np.inf

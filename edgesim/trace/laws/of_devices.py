@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, RowLaw, There, is_close
+from edgesim.trace.laws.law import RELATIVE, RowLaw, RunContext, is_close
 from edgesim.trace.laws.of_requests import is_repeated
 from edgesim.trace.laws.rows import BoolArray, Rows
 
 __all__ = ["DEVICE_LAWS"]
 
 
-def _is_another_length(rows: Rows, there: There) -> BoolArray:
+def _is_another_length(rows: Rows, there: RunContext) -> BoolArray:
     found: BoolArray = rows.floats("duration_s") != there.duration_s
     return found
 
 
-def _is_outside_the_horizon(rows: Rows, there: There) -> BoolArray:
+def _is_outside_the_horizon(rows: Rows, there: RunContext) -> BoolArray:
     horizon_s, cooldown_s = there.run.get("horizon_s"), there.run.get("cooldown_s")
     if horizon_s is None:
         return np.zeros(len(rows), dtype=bool)
@@ -31,13 +31,13 @@ def _more(column: str, most: str, rows: Rows) -> BoolArray:
     return rows.floats(column) > rows.floats(most) * (1.0 + RELATIVE)
 
 
-def _never_fails(rows: Rows, there: There) -> BoolArray:
+def _never_fails(rows: Rows, there: RunContext) -> BoolArray:
     if there.may_fail is None:
         return np.zeros(len(rows), dtype=bool)
     return ~rows.named("device", *there.may_fail)
 
 
-def _works_without_times(rows: Rows, there: There) -> BoolArray:
+def _works_without_times(rows: Rows, there: RunContext) -> BoolArray:
     del there
     computes = (rows.floats("busy_s") > 0.0) & ~rows.is_true("messages_on_compute")
     return computes & rows.is_null("origin")

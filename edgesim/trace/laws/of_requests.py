@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, RowLaw, There
+from edgesim.trace.laws.law import RELATIVE, RowLaw, RunContext
 from edgesim.trace.laws.rows import UNKNOWN, BoolArray, Rows
 from edgesim.trace.schema import Outcome
 
@@ -20,63 +20,63 @@ def is_repeated(ids: np.ndarray) -> BoolArray:
     return again
 
 
-def _beyond(column: str, rows: Rows, there: There) -> BoolArray:
+def _beyond(column: str, rows: Rows, there: RunContext) -> BoolArray:
     return rows.floats(column) > there.duration_s * (1.0 + RELATIVE)
 
 
-def _has_end(rows: Rows, there: There) -> BoolArray:
+def _has_end(rows: Rows, there: RunContext) -> BoolArray:
     del there
     found: BoolArray = rows.is_null("ended_at_s") != rows.named("outcome", Outcome.CENSORED)
     return found
 
 
-def _ends_early(rows: Rows, there: There) -> BoolArray:
+def _ends_early(rows: Rows, there: RunContext) -> BoolArray:
     del there
     # Comparisons with missing values (NaN) are false.
     ended_at_s = rows.floats("ended_at_s")
     return (ended_at_s < rows.floats("first_token_at_s")) | (ended_at_s < rows.floats("arrived_at_s"))
 
 
-def _is_complete(rows: Rows, there: There) -> BoolArray:
+def _is_complete(rows: Rows, there: RunContext) -> BoolArray:
     del there
     has_all = rows.ints("n_emitted_tokens") == rows.ints("n_output_tokens")
     found: BoolArray = rows.named("outcome", Outcome.COMPLETED) & ~has_all
     return found
 
 
-def _fails_with_all(rows: Rows, there: There) -> BoolArray:
+def _fails_with_all(rows: Rows, there: RunContext) -> BoolArray:
     del there
     has_all = rows.ints("n_emitted_tokens") == rows.ints("n_output_tokens")
     found: BoolArray = rows.named("outcome", Outcome.FAILED) & has_all
     return found
 
 
-def _is_judged_unmeasured(column: str, rows: Rows, there: There) -> BoolArray:
+def _is_judged_unmeasured(column: str, rows: Rows, there: RunContext) -> BoolArray:
     quality = there.run.get("quality", {})  # null where answers are not measured
     if column == "mean_exit_block" and quality and "exits" in quality:
         quality = quality["exits"]
     return ~rows.is_null(column) & (quality is None)
 
 
-def _has_reason(rows: Rows, there: There) -> BoolArray:
+def _has_reason(rows: Rows, there: RunContext) -> BoolArray:
     del there
     is_null = rows.is_null("reason")
     failed, completed = (rows.named("outcome", one) for one in (Outcome.FAILED, Outcome.COMPLETED))
     return (failed & is_null) | (completed & ~is_null)
 
 
-def _has_wrong_energy(rows: Rows, there: There) -> BoolArray:
+def _has_wrong_energy(rows: Rows, there: RunContext) -> BoolArray:
     found: BoolArray = rows.is_null("energy_j") == there.keeps_spans
     return found
 
 
-def _lacks_beyond(rows: Rows, there: There) -> BoolArray:
+def _lacks_beyond(rows: Rows, there: RunContext) -> BoolArray:
     del there
     is_judged = ~(rows.is_null("correct") & rows.is_null("nll"))
     return is_judged & rows.is_null("beyond_measured")
 
 
-def _judged_without_tokens(column: str, rows: Rows, there: There) -> BoolArray:
+def _judged_without_tokens(column: str, rows: Rows, there: RunContext) -> BoolArray:
     del there
     found: BoolArray = (rows.ints("n_emitted_tokens") == 0) & ~rows.is_null(column)
     return found

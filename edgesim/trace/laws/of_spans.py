@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, RowLaw, There
+from edgesim.trace.laws.law import RELATIVE, RowLaw, RunContext
 from edgesim.trace.laws.parts import part_of
 from edgesim.trace.laws.rows import ABSENT, UNKNOWN, BoolArray, FloatArray, Rows
 from edgesim.trace.schema import HOPS, LinkKind, Outcome, SpanKind
@@ -31,29 +31,29 @@ def parts_s(spans: Rows) -> FloatArray:
     return found
 
 
-def _beyond(column: str, spans: Rows, there: There) -> BoolArray:
+def _beyond(column: str, spans: Rows, there: RunContext) -> BoolArray:
     return spans.floats(column) > there.duration_s * (1.0 + RELATIVE)
 
 
-def _wrong_token(spans: Rows, there: There) -> BoolArray:
+def _wrong_token(spans: Rows, there: RunContext) -> BoolArray:
     is_owned = spans.ints("token") >= there.of_request(spans, "n_output_tokens")
     found: BoolArray = is_owned | (spans.is_null("token") != spans.is_null("request_id"))
     return found
 
 
-def _owns_control(spans: Rows, there: There) -> BoolArray:
+def _owns_control(spans: Rows, there: RunContext) -> BoolArray:
     del there
     found: BoolArray = spans.named("kind", SpanKind.CONTROL) & ~spans.is_null("request_id")
     return found
 
 
-def _wrong_peer(spans: Rows, there: There) -> BoolArray:
+def _wrong_peer(spans: Rows, there: RunContext) -> BoolArray:
     peer, is_hop = there.device_of(spans, "peer"), spans.named("kind", *HOPS)
     found: BoolArray = np.where(is_hop, (peer < 0) | (peer == there.device_of(spans)), peer != ABSENT)
     return found
 
 
-def _wrong_via(spans: Rows, there: There) -> BoolArray:
+def _wrong_via(spans: Rows, there: RunContext) -> BoolArray:
     places, names = spans.names("via")
     is_part = np.array([*(part_of(one, there.n_blocks) is not None for one in names), False])[places]
     is_link = ~spans.is_null("via")
@@ -84,7 +84,7 @@ def _other_ends(spans: Rows, is_hop: BoolArray) -> BoolArray:
     return found
 
 
-def _wrong_link_kind(spans: Rows, there: There) -> BoolArray:
+def _wrong_link_kind(spans: Rows, there: RunContext) -> BoolArray:
     is_on_link = spans.named("kind", *_ON_LINKS)
     wrong = spans.is_null("link_kind") == is_on_link
     by_kind = {
@@ -99,7 +99,7 @@ def _wrong_link_kind(spans: Rows, there: There) -> BoolArray:
     return wrong  # type: ignore[no-any-return]
 
 
-def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
+def _outlives(column: str, spans: Rows, there: RunContext) -> BoolArray:
     """Return where a span of a completed request continues after the request's end, or has not begun."""
     completed = np.append(there.requests.named("outcome", Outcome.COMPLETED), [False, False])
     is_of_completed = completed[there.request_of(spans)]
@@ -115,7 +115,7 @@ def _outlives(column: str, spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
+def _is_asked_after_the_end(spans: Rows, there: RunContext) -> BoolArray:
     found: BoolArray = spans.floats("asked_at_s") > there.of_request(spans, "ended_at_s")
     # A message continues hop by hop even if its request has failed meanwhile.
     found &= ~spans.named("kind", *_MESSAGES)
@@ -129,25 +129,25 @@ def _is_asked_after_the_end(spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _wrong_n_tokens(spans: Rows, there: There) -> BoolArray:
+def _wrong_n_tokens(spans: Rows, there: RunContext) -> BoolArray:
     del there
     n_tokens = spans.ints("n_tokens")
     is_pass, is_emit = (spans.named("kind", one) for one in (SpanKind.COMPUTE, SpanKind.EMIT))
     return np.where(is_pass, n_tokens < 1, n_tokens != is_emit)
 
 
-def _too_many_tokens(spans: Rows, there: There) -> BoolArray:
+def _too_many_tokens(spans: Rows, there: RunContext) -> BoolArray:
     most = there.of_request(spans, "n_prompt_tokens") + there.of_request(spans, "n_output_tokens")
     return spans.ints("n_tokens") > most
 
 
-def _carries_bytes(spans: Rows, there: There) -> BoolArray:
+def _carries_bytes(spans: Rows, there: RunContext) -> BoolArray:
     del there
     found: BoolArray = spans.named("kind", SpanKind.COMPUTE, SpanKind.EMIT) & (spans.ints("size_bytes") != 0)
     return found
 
 
-def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _carried_s(spans: Rows, there: RunContext) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return each hop's transmission time, the time expected from its size, and the tolerance [s].
 
     NaN for other spans, and for hops on links other than wires of a constant rate.
@@ -169,13 +169,13 @@ def _carried_s(spans: Rows, there: There) -> tuple[FloatArray, FloatArray, Float
     return busy_s, bits(1.0) * spans.ints("size_bytes") / rate_bps, slack_s
 
 
-def _carries_too_little(spans: Rows, there: There) -> BoolArray:
+def _carries_too_little(spans: Rows, there: RunContext) -> BoolArray:
     busy_s, needed_s, slack_s = _carried_s(spans, there)
     found: BoolArray = busy_s > needed_s + slack_s
     return found
 
 
-def _carries_too_much(spans: Rows, there: There) -> BoolArray:
+def _carries_too_much(spans: Rows, there: RunContext) -> BoolArray:
     if not there.loses_nothing:  # a message lost halfway takes less time
         return np.zeros(len(spans), dtype=bool)
     busy_s, needed_s, slack_s = _carried_s(spans, there)
@@ -183,14 +183,14 @@ def _carries_too_much(spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _draws_idly(spans: Rows, there: There) -> BoolArray:
+def _draws_idly(spans: Rows, there: RunContext) -> BoolArray:
     del there
     is_idle = spans.named("kind", SpanKind.WAIT, SpanKind.EMIT) | spans.is_null("started_at_s")
     found: BoolArray = is_idle & (spans.floats("energy_j") != 0.0)
     return found
 
 
-def _draws_too_much(spans: Rows, there: There) -> BoolArray:
+def _draws_too_much(spans: Rows, there: RunContext) -> BoolArray:
     until_s = np.where(spans.is_null("ended_at_s"), there.duration_s, spans.floats("ended_at_s"))
     most_j = there.of_device_of(spans, "active_w") * (until_s - spans.floats("started_at_s"))
     on_processor = spans.named("kind", SpanKind.COMPUTE, SpanKind.ENDPOINT)
@@ -198,36 +198,36 @@ def _draws_too_much(spans: Rows, there: There) -> BoolArray:
     return on_processor & (spans.floats("energy_j") > most_j + slack_j)
 
 
-def _has_part(part: str, spans: Rows, there: There) -> BoolArray:
+def _has_part(part: str, spans: Rows, there: RunContext) -> BoolArray:
     """Return where a span other than a pass has a non-zero or null part, or a finished pass a null part."""
     del there
     is_pass, is_null = spans.named("kind", SpanKind.COMPUTE), spans.is_null(part)
     return np.where(is_pass, is_null & ~spans.is_null("ended_at_s"), is_null | (spans.floats(part) != 0.0))
 
 
-def _exceeds(spans: Rows, there: There) -> BoolArray:
+def _exceeds(spans: Rows, there: RunContext) -> BoolArray:
     length_s = spans.floats("ended_at_s") - spans.floats("started_at_s")
     return parts_s(spans) > length_s + RELATIVE * there.duration_s
 
 
-def _sums_apart(spans: Rows, there: There) -> BoolArray:
+def _sums_apart(spans: Rows, there: RunContext) -> BoolArray:
     del there
     return (spans.floats("air_s") > 0.0) & (spans.floats("wire_s") > 0.0)
 
 
-def _errs(spans: Rows, there: There) -> BoolArray:
+def _errs(spans: Rows, there: RunContext) -> BoolArray:
     del there
     is_on_air = spans.named("kind", SpanKind.ALL_REDUCE) & spans.named("link_kind", LinkKind.RADIO)
     return ~spans.is_null("error_variance") & ~is_on_air
 
 
-def _repeats(spans: Rows, there: There) -> BoolArray:
+def _repeats(spans: Rows, there: RunContext) -> BoolArray:
     del there
     is_on_air = spans.named("kind", *HOPS) & spans.named("link_kind", LinkKind.RADIO)
     return (spans.ints("attempts") > 1) & ~is_on_air
 
 
-def _takes_time(column: str, spans: Rows, there: There) -> BoolArray:
+def _takes_time(column: str, spans: Rows, there: RunContext) -> BoolArray:
     """Return where a delivery takes time, or a wait starts later than it was requested."""
     del there
     kinds = (SpanKind.EMIT, SpanKind.WAIT) if column == "started_at_s" else (SpanKind.EMIT,)
@@ -235,7 +235,7 @@ def _takes_time(column: str, spans: Rows, there: There) -> BoolArray:
     return found
 
 
-def _delivered_elsewhere(spans: Rows, there: There) -> BoolArray:
+def _delivered_elsewhere(spans: Rows, there: RunContext) -> BoolArray:
     source = np.append(there.device_of(there.requests, "source"), [UNKNOWN, UNKNOWN])
     is_emit = spans.named("kind", SpanKind.EMIT)
     found: BoolArray = is_emit & (source[there.request_of(spans)] != there.device_of(spans))

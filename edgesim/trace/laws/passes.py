@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgesim.trace.laws.law import Law, There
+from edgesim.trace.laws.law import Law, RunContext
 from edgesim.trace.laws.parts import FILL, SHARD, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.schema import LinkKind, Outcome, SpanKind
@@ -48,7 +48,7 @@ class Passes:
     Passes through the head are stored until their token is delivered.
     """
 
-    def __init__(self, there: There) -> None:
+    def __init__(self, there: RunContext) -> None:
         self._there = there
         n = len(there.requests)
         # Tokens that exit early skip blocks, and the number of blocks that they needed is not recorded.

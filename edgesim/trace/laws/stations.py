@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from edgesim.trace.laws.law import RELATIVE, Law, There
+from edgesim.trace.laws.law import RELATIVE, Law, RunContext
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
 from edgesim.trace.schema import HOPS, PROCESSOR_SHARING, SpanKind
 
@@ -26,7 +26,7 @@ class Stations:
     contains a span that starts before that end, all spans of the station are checked again at the end.
     """
 
-    def __init__(self, there: There) -> None:
+    def __init__(self, there: RunContext) -> None:
         self._there = there
         devices = there.devices
         self._n_devices = len(devices)

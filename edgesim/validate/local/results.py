@@ -13,7 +13,7 @@ from edgesim.runner.provenance import versions
 from edgesim.validate.local.comparing import FigureComparison
 from edgesim.validate.local.running import LOGITS_LIMIT, Plan, SettingResult, ShapeResult
 
-__all__ = ["facts", "markdown", "said_of_answers", "shown"]
+__all__ = ["answers_sentence", "facts", "markdown", "shown"]
 
 _SCALES = {"ttft_s": (1e3, "ms"), "tpot_s": (1e3, "ms"), "tokens_per_s": (1.0, "tokens/s")}
 _NAMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "tokens_per_s": "rate"}
@@ -88,14 +88,14 @@ def markdown(results: Sequence[ShapeResult]) -> str:
         shape = result.shape
         parts.append(
             f"**{shape.name}** ({shape.architecture.n_parameters / 1e6:.0f} M parameters; {shape.about}). "
-            + said_of_answers(result)
+            + answers_sentence(result)
             + "\n\n| setting | figure | measured | predicted | error | |\n|---|---|---|---|---|---|\n"
             + "".join(_rows(each) for each in result.settings)
         )
     return "\n".join(parts)
 
 
-def said_of_answers(result: ShapeResult) -> str:
+def answers_sentence(result: ShapeResult) -> str:
     """Return a sentence that says whether all processes computed the same model."""
     ids = "All processes emitted the same tokens" if result.has_equal_ids else "Tokens DIFFER between runs"
     ids += f"; other programs kept {result.other_load_cores:.2g} cores busy"

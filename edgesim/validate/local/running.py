@@ -32,7 +32,7 @@ MOST_OTHER_LOAD_CORES = 0.5
 
 _CROWD = 2  # processes in which profiles are measured at the same time
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +124,12 @@ class ShapeResult:
         return any(each.is_gross if grossly else each.verdict == "failed" for each in found)
 
 
-def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> Iterator[ShapeResult]:
+def validate(shapes: Iterable[ModelShape], plan: Plan, announce: Announce) -> Iterator[ShapeResult]:
     """Run, measure, simulate and compare, model by model; the request is checked at once.
 
     Parameters
     ----------
-    tell
+    announce
         Called with a description of each next step.
 
     Raises
@@ -142,11 +142,11 @@ def validate(shapes: Iterable[ModelShape], plan: Plan, tell: Tell) -> Iterator[S
     cores = free_cores()
     n_stages = plan.n_stages or min(2, len(cores))
     asked = [(shape, list(settings(n_stages, len(cores), shape.architecture.n_blocks))) for shape in shapes]
-    return (_of_shape(shape, wanted, plan, cores[:n_stages], tell) for shape, wanted in asked)
+    return (_of_shape(shape, wanted, plan, cores[:n_stages], announce) for shape, wanted in asked)
 
 
 def _of_shape(
-    shape: ModelShape, wanted: Sequence[Setting], plan: Plan, cores: Sequence[int], tell: Tell
+    shape: ModelShape, wanted: Sequence[Setting], plan: Plan, cores: Sequence[int], announce: Announce
 ) -> ShapeResult:
     real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
     foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
@@ -155,13 +155,13 @@ def _of_shape(
         wanted = [setting for setting in wanted if setting.kind == "single"]
     with tempfile.TemporaryDirectory() as place:
         folder, numbers = Path(place), count()
-        tell(f"{shape.name}: starting processes")
+        announce(f"{shape.name}: starting processes")
         with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
             logits_error = at_work.logits_error()
             reference = at_work.run(wanted[0])["ids"][0]
             load = _OtherLoad(at_work)
             for repetition in range(plan.n_repetitions):
-                tell(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
+                announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
                 taken = _Repetition(at_work, wanted, plan, repetition)
                 has_equal_ids &= taken.has_ids(reference)
                 profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])

@@ -10,12 +10,12 @@ from edgesim.validate.network.saturation import saturated_frames
 from edgesim.validate.network.tandem import Journeys, Tandem, delays_in_engine
 from edgesim.validate.network.wifi_cases import WifiCase
 
-__all__ = ["TANDEM_LIMIT", "WIFI_LIMIT", "tandems_beside", "wifi_beside"]
+__all__ = ["TANDEM_LIMIT", "WIFI_LIMIT", "compare_tandems", "compare_wifi"]
 
 WIFI_LIMIT, TANDEM_LIMIT = 0.03, 0.005
 
 
-def wifi_beside(
+def compare_wifi(
     records: Records, cases: Sequence[WifiCase], announce: Announce, seconds: float | None = None
 ) -> list[TheoryComparison]:
     """Compare the frames per second of each cell.
@@ -37,7 +37,7 @@ def wifi_beside(
     return found
 
 
-def tandems_beside(records: Records, rows: Sequence[Tandem]) -> list[TheoryComparison]:
+def compare_tandems(records: Records, rows: Sequence[Tandem]) -> list[TheoryComparison]:
     """Compare the mean delay of each flow in each tandem."""
     found = []
     for row in rows:

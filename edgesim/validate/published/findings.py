@@ -46,7 +46,7 @@ class Findings:
     n_parameters: int
 
     @property
-    def n_held(self) -> int:
+    def n_inside(self) -> int:
         """Number of intervals that contain the published rate."""
         return sum(row.predicted.holds for row in self.rows)
 

@@ -67,7 +67,7 @@ def summary(found: Findings) -> list[str]:
     n = len(found.rows)
     better = 1 - found.score / found.one_share_score
     return [
-        f"{found.n_held} of {n} published rates lie in the 90 % intervals that the other {n - 1} predict; "
+        f"{found.n_inside} of {n} published rates lie in the 90 % intervals that the other {n - 1} predict; "
         f"{n - found.n_wide} of {n} intervals are no wider than 1.5 times (engine and board are known) or "
         f"3 times (elsewhere); the median error is {found.median_error:.0%}.",
         f"Interval score: {found.score:.2f}; of one share of peak for all: {found.one_share_score:.2f} "

@@ -19,7 +19,7 @@ from edgesim.runner import Prepared
 from edgesim.scenario.load import load
 from edgesim.scenario.text.section import Section
 
-__all__ = ["PublishedTestbed", "Run", "published_testbeds", "runs", "simulated"]
+__all__ = ["PublishedTestbed", "Run", "published_testbeds", "simulate_all", "simulated"]
 
 
 class PublishedTestbed(Section):
@@ -80,7 +80,7 @@ def published_testbeds() -> tuple[PublishedTestbed, ...]:
     return tuple(PublishedTestbed.model_validate(row) for row in rows)
 
 
-def runs() -> Iterator[Run]:
+def simulate_all() -> Iterator[Run]:
     """Simulate every row, with one replication each."""
     for entry in published_testbeds():
         yield simulated(entry)

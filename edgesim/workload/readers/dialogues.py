@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from edgesim.workload.readers.record import Further, Record, TextLength, refuse
+from edgesim.workload.readers.record import LaterTurn, Record, TextLength, refuse
 
 __all__ = ["dialogue_records", "first_item"]
 
@@ -101,7 +101,7 @@ def dialogue_records(path: Path, text: TextIO, length: TextLength) -> Iterator[R
             )
         rounds = list(_rounds(path, line, said, length)) or [(0, 0)]
         (n_prompt, n_output), *others = rounds
-        yield Record(line, None, n_prompt, n_output, tuple(Further(None, *other) for other in others))
+        yield Record(line, None, n_prompt, n_output, tuple(LaterTurn(None, *other) for other in others))
 
 
 def _rounds(path: Path, line: int, said: list[Any], length: TextLength) -> Iterator[tuple[int, int]]:

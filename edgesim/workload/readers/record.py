@@ -19,8 +19,8 @@ from edgesim.files import UnreadableFileError, opened_text
 
 __all__ = [
     "Format",
-    "Further",
     "Head",
+    "LaterTurn",
     "Record",
     "TextLength",
     "has_columns",
@@ -37,7 +37,7 @@ TextLength = Callable[[str], int]
 """Returns the number of tokens of a text, for files that contain text."""
 
 
-class Further(NamedTuple):
+class LaterTurn(NamedTuple):
     """A later turn of a recorded conversation; its pause is None if the file does not contain it."""
 
     pause_s: float | None
@@ -66,7 +66,7 @@ class Record(NamedTuple):
     at_s: float | None
     n_prompt_tokens: int
     n_output_tokens: int
-    further: tuple[Further, ...] = ()
+    further: tuple[LaterTurn, ...] = ()
     source: str | None = None
 
 

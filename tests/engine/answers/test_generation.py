@@ -12,7 +12,7 @@ from miniature import N_BLOCKS, PerBlock, Serve, Tables, device, model, run, wor
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths
 from edgesim.model.architecture import Slice
 from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Stage
@@ -44,7 +44,7 @@ def answers(sample: int, blocks: Sequence[int], left: Sequence[int]) -> tuple[Ex
     is_correct = np.tile((np.arange(n) % 2 == 0)[:, None], (1, len(blocks)))
     own = np.zeros(n, dtype=np.int64)
     own[rows] = exits
-    said = Said(own, np.ones(n), np.arange(n) / 10.0, np.arange(n) % 3 == 0)
+    said = ExitOutputs(own, np.ones(n), np.arange(n) / 10.0, np.arange(n) % 3 == 0)
     records = ExitRecords(tuple(blocks), confidence, is_correct, nll=np.ones((n, len(blocks))))
     return records, PropagatedPaths(tuple(blocks), {rule(len(blocks) - 1): said})
 

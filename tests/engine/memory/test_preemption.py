@@ -56,7 +56,7 @@ class PerPass:
 def room(parts: tuple[Slice, ...], n_tokens: int) -> int:
     """Memory for parts of the model, and so many tokens in the cache."""
     n_blocks = sum(part.n_blocks for part in parts)
-    return model().held_bytes(parts) + n_tokens * model().kv_bytes_per_token(n_blocks)
+    return model().parts_bytes(parts) + n_tokens * model().kv_bytes_per_token(n_blocks)
 
 
 def computed(ran: Tables) -> Any:

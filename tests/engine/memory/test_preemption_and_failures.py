@@ -38,7 +38,8 @@ def two_stages(*failures: tuple[float, float], **facts: Any) -> World:
             name,
             PerBlock(0.25),
             serving=GROW,
-            memory_bytes=model().held_bytes((part,)) + ROOM[name] * model().kv_bytes_per_token(part.n_blocks),
+            memory_bytes=model().parts_bytes((part,))
+            + ROOM[name] * model().kv_bytes_per_token(part.n_blocks),
         )
         for name, part in STAGES.items()
     ]

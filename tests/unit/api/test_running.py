@@ -12,7 +12,7 @@ import pytest
 import edgesim
 from edgesim.model.profile import HeldOutError, Profile
 from edgesim.report.comparison import comparison
-from edgesim.runner import Ran
+from edgesim.runner import RunFinished
 from edgesim.trace.reader import Trace
 
 QUICK = ["profile=analytic", "horizon=10 s", "replications=2"]
@@ -78,7 +78,7 @@ def test_it_shows_the_comparison_as_text_and_as_html(result: edgesim.Result) -> 
 
 
 def test_it_takes_a_dictionary_a_scenario_a_study_and_what_is_prepared(tmp_path: Path) -> None:
-    told: list[Ran] = []
+    told: list[RunFinished] = []
     one = edgesim.run(PAIR, tmp_path / "dict", replications=2, seed=3, quiet=True, on_progress=told.append)
     assert [(ran.strategy, ran.replication) for ran in told] == [
         (label, replication) for replication in (0, 1) for label in ("local", "offload")

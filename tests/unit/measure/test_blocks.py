@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from edgesim.measure.blocks import CACHE_FACTOR, Excerpt, n_copies  # noqa: E402  torch comes first
 from edgesim.measure.grid import PassShape  # noqa: E402
 from edgesim.measure.modules import shortened  # noqa: E402
-from edgesim.measure.places import PLACES  # noqa: E402
+from edgesim.measure.places import MODULE_PATHS  # noqa: E402
 from edgesim.model.architecture import Architecture, Component, Slice  # noqa: E402
 from edgesim.model.families import FAMILIES  # noqa: E402
 
@@ -169,7 +169,7 @@ def test_an_excerpt_outgrows_the_cache_or_is_the_whole_model(architecture: Archi
 @of_every_family
 def test_passes_of_a_few_blocks_call_all_of_them_in_turn(architecture: Architecture) -> None:
     excerpt = Excerpt(architecture, n_blocks=4)
-    blocks = list(excerpt._model.get_submodule(PLACES[architecture.family].blocks).children())
+    blocks = list(excerpt._model.get_submodule(MODULE_PATHS[architecture.family].blocks).children())
     called: list[int] = []
     for number, block in enumerate(blocks):
         block.register_forward_pre_hook(lambda *_, number=number: called.append(number))
@@ -177,7 +177,7 @@ def test_passes_of_a_few_blocks_call_all_of_them_in_turn(architecture: Architect
     n_called = excerpt.n_called(3)
     for shape in 2 * shapes:
         excerpt.time_pass(shape, 3)
-    holder = excerpt._model.get_submodule(PLACES[architecture.family].blocks)
+    holder = excerpt._model.get_submodule(MODULE_PATHS[architecture.family].blocks)
 
     assert n_called == (3 if architecture.n_windowed in (0, architecture.n_blocks) else 4)
     assert called == [k % 4 for k in range(4 * n_called)]
@@ -190,7 +190,7 @@ def test_a_block_called_by_itself_does_what_it_does_in_its_place(architecture: A
     excerpt = Excerpt(architecture, n_blocks=2)
     if excerpt.n_called(1) > 1:
         pytest.skip("blocks with and without a window are always called together")
-    blocks = excerpt._model.get_submodule(PLACES[architecture.family].blocks)
+    blocks = excerpt._model.get_submodule(MODULE_PATHS[architecture.family].blocks)
     seen: list[dict[str, Any]] = []
     blocks[1].register_forward_pre_hook(lambda _m, _a, given: seen.append(given), with_kwargs=True)
     for n_wanted in (None, 1, 1):  # both; the first; the second
@@ -206,7 +206,7 @@ def test_a_block_called_by_itself_does_what_it_does_in_its_place(architecture: A
 
 @of_every_decoder
 def test_steps_cost_no_blocks_that_are_not_called(excerpt: Excerpt, architecture: Architecture) -> None:
-    blocks = list(excerpt._model.get_submodule(PLACES[architecture.family].blocks).children())
+    blocks = list(excerpt._model.get_submodule(MODULE_PATHS[architecture.family].blocks).children())
     called: list[int] = []
     for number, block in enumerate(blocks):
         block.register_forward_pre_hook(lambda *_, number=number: called.append(number))

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from edgesim.measure.modules import build  # noqa: E402  torch comes first
-from edgesim.measure.places import PLACES  # noqa: E402
+from edgesim.measure.places import MODULE_PATHS  # noqa: E402
 from edgesim.model.architecture import Architecture, Component  # noqa: E402
 from edgesim.model.families import FAMILIES  # noqa: E402
 
@@ -24,7 +24,7 @@ def small(family: str) -> Architecture:
 
 
 def blocks(model: Any, architecture: Architecture) -> list[Any]:
-    return list(model.get_submodule(PLACES[architecture.family].blocks).children())
+    return list(model.get_submodule(MODULE_PATHS[architecture.family].blocks).children())
 
 
 def n_parameters(module: Any) -> int:
@@ -32,7 +32,7 @@ def n_parameters(module: Any) -> int:
 
 
 def test_every_family_has_its_places() -> None:
-    assert PLACES.keys() == FAMILIES.keys()
+    assert MODULE_PATHS.keys() == FAMILIES.keys()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -50,7 +50,7 @@ def test_a_shards_blocks_have_the_parameters_that_its_architecture_counts(family
 def test_linear_maps_have_the_names_and_shapes_that_transformers_gives_them(family: str) -> None:
     """By which a `quantization_config` exempts modules; GPT-2's Conv1D has inputs before outputs."""
     architecture = small(family)
-    traits, places = architecture.traits, PLACES[family]
+    traits, places = architecture.traits, MODULE_PATHS[family]
     model = build(architecture, n_blocks=1, device="cpu")
     (block,) = blocks(model, architecture)
     told = {matrix.name: {matrix.n_in, matrix.n_out} for matrix in architecture.matrices(Component.BLOCK)}
@@ -128,9 +128,9 @@ def test_a_shards_cache_holds_its_kv_heads(family: str) -> None:
         model = build(shard, n_blocks=2, device="cpu")
         with torch.inference_mode():
             cache = model(torch.ones((1, 7), dtype=torch.long), use_cache=True).past_key_values
-        held_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+        parts_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
 
-        assert held_bytes == 7 * shard.kv_bytes_per_token(2)
+        assert parts_bytes == 7 * shard.kv_bytes_per_token(2)
 
 
 def test_the_shards_of_an_attention_sum_up_to_the_whole() -> None:

@@ -61,13 +61,13 @@ def test_a_device_holds_a_tied_matrix_once_however_its_parts_are_cut(
     table_bytes = gpt2.vocab_size * gpt2.hidden_size * 4
     both = gpt2.weight_bytes(first) + gpt2.weight_bytes(last)
 
-    assert gpt2.held_bytes((first, last)) == gpt2.held_bytes((last, first)) == both - table_bytes
-    assert gpt2.held_bytes((first, Slice(1, n), last)) == gpt2.weight_bytes(gpt2.whole)
-    assert gpt2.held_bytes((first,)) == gpt2.weight_bytes(first)  # and the last stage alone its own copy
-    assert gpt2.held_bytes((last,)) == gpt2.weight_bytes(last)
-    assert gpt2.held_bytes(()) == 0
+    assert gpt2.parts_bytes((first, last)) == gpt2.parts_bytes((last, first)) == both - table_bytes
+    assert gpt2.parts_bytes((first, Slice(1, n), last)) == gpt2.weight_bytes(gpt2.whole)
+    assert gpt2.parts_bytes((first,)) == gpt2.weight_bytes(first)  # and the last stage alone its own copy
+    assert gpt2.parts_bytes((last,)) == gpt2.weight_bytes(last)
+    assert gpt2.parts_bytes(()) == 0
     untied = (Slice(0, 1, embedding=True), Slice(llama.n_blocks, llama.n_blocks, head=True))
-    assert llama.held_bytes(untied) == sum(map(llama.weight_bytes, untied))
+    assert llama.parts_bytes(untied) == sum(map(llama.weight_bytes, untied))
 
 
 def test_attention_flop_are_the_sum_over_what_each_token_sees(llama: Architecture) -> None:

@@ -91,9 +91,9 @@ def test_kv_bytes_are_those_of_a_real_cache(name: str) -> None:
     architecture = read(VARIANTS[name])
     with torch.inference_mode():
         cache = model(torch.ones((1, 7), dtype=torch.long), use_cache=True).past_key_values
-    held_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    parts_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
 
-    assert architecture.kv_bytes_per_token(architecture.n_blocks) * 7 == held_bytes
+    assert architecture.kv_bytes_per_token(architecture.n_blocks) * 7 == parts_bytes
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])

@@ -32,7 +32,7 @@ def test_formats_take_the_bytes_of_their_blocks(name: str, n_weights: int, n_byt
 def test_weights_shrink_and_cache_and_activations_stay(llama: Architecture) -> None:
     small = llama.quantised(0.5625)
     assert small.weight_bytes(small.whole) == -(-llama.n_parameters * 9 // 16)
-    assert small.held_bytes([small.whole]) < llama.held_bytes([llama.whole]) / 3
+    assert small.parts_bytes([small.whole]) < llama.parts_bytes([llama.whole]) / 3
     assert small.n_parameters == llama.n_parameters
     assert small.kv_bytes_per_token(6) == llama.kv_bytes_per_token(6)
     assert small.activation_bytes(3) == llama.activation_bytes(3)

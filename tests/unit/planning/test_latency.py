@@ -14,7 +14,7 @@ from edgesim.errors import PlacementError
 from edgesim.planning.chain import ChainStage, LatencyProblem
 from edgesim.planning.edgeshard import latency_edgeshard
 from edgesim.planning.latency import latency
-from edgesim.planning.lattice import Lattice, Relaxation, alike, best_relaxation
+from edgesim.planning.lattice import Lattice, Relaxation, best_relaxation, exchangeable_groups
 
 
 def cost_s(problem: LatencyProblem, stages: tuple[ChainStage, ...]) -> float:
@@ -114,7 +114,7 @@ def test_fifteen_unlike_devices_that_hold_hardly_more_than_the_model_are_solved(
 def test_equal_devices_are_counted_not_named() -> None:
     # 20 devices of 3 kinds whose memory hardly suffices: named one by one they would have 20! orders.
     problem = seeded_problem(1, 20, 80, n_kinds=3, room=1.02)
-    assert len(alike(problem, range(1, 20))) <= 4
+    assert len(exchangeable_groups(problem, range(1, 20))) <= 4
     chain = latency(problem, max_states=20_000)
     assert problem.fits(chain.stages)
 
@@ -125,7 +125,7 @@ def test_a_device_that_differs_in_one_hop_only_is_not_alike() -> None:
     problem = LatencyProblem(
         block_s=np.ones((4, 3)), hop_s=hop_s, memory_bytes=np.full(4, 9), block_bytes=np.ones(3)
     )
-    assert alike(problem, range(4)) == [(0, 2), (1,), (3,)]
+    assert exchangeable_groups(problem, range(4)) == [(0, 2), (1,), (3,)]
 
 
 def test_what_a_device_would_cost_as_starter_sets_it_apart_only_where_it_may_be_one() -> None:
@@ -136,8 +136,8 @@ def test_what_a_device_would_cost_as_starter_sets_it_apart_only_where_it_may_be_
         block_bytes=1,
         embedding_s=np.array([1.0, 2.0, 3.0]),
     )
-    assert alike(problem, range(3)) == [(0,), (1,), (2,)]
-    assert alike(problem, [1, 2], starter=0) == [(1, 2)]
+    assert exchangeable_groups(problem, range(3)) == [(0,), (1,), (2,)]
+    assert exchangeable_groups(problem, [1, 2], starter=0) == [(1, 2)]
 
 
 def two_ends(hop_s: float, **options: object) -> LatencyProblem:

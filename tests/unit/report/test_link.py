@@ -17,11 +17,11 @@ from edgesim.report.links.table import (
     Direction,
     decibels,
     directions,
+    evaluate,
+    evaluate_over,
     link_table,
     links_table,
-    look,
     rate,
-    seen,
 )
 from edgesim.scenario.load import parse
 from edgesim.scenario.radio.inspection import Inspected, radio_links
@@ -94,7 +94,7 @@ def test_a_ratio_is_the_one_worked_out_by_hand(
     )
     asked = parse(text, name="air.yaml", folder=Path())
     up, _ = directions(radio_links(asked, replication=0, between=("user-0", "cell-0")))
-    told = look(up, 0.0)
+    told = evaluate(up, 0.0)
     assert told.at.distance_m == distance_m
     assert told.at.path_loss_db == pytest.approx(loss_db, abs=0.005)  # two digits are tabulated
     # Where the ratio is low the terminal narrows its band; the ratio over all of it is what it gains on.
@@ -115,14 +115,14 @@ def test_noise_is_that_of_the_receiver_and_its_band() -> None:
 def test_goodput_alone_is_the_rate_in_the_openings_less_repetitions() -> None:
     # DDDSU with a special slot of 10:2:2 symbols is open for data in 14 of 70 symbols up and 52 down.
     for direction, share in zip(both("radio: nr-n78, fading: none"), (14 / 70, 52 / 70), strict=True):
-        told = look(direction, 0.0)
+        told = evaluate(direction, 0.0)
         assert told.at.bler < 1e-3
         assert told.alone_bps == pytest.approx(told.at.rate_bps * share, rel=1e-3)
 
 
 def test_goodput_alone_under_contention_is_that_of_full_aggregates_back_to_back() -> None:
     direction = both("radio: wifi6, fading: none")[0]
-    told = look(direction, 0.0)
+    told = evaluate(direction, 0.0)
     symbol_s, preamble_s, sifs_s, block_ack_s = 13.6e-6, 43.2e-6, 16e-6, 32e-6
     symbol_bits = int(told.at.rate_bps * symbol_s + 1e-6)
     # As many frames of 1500 + 66 bytes, with delimiter and padding 1572, as a TXOP of 2.528 ms has room for.
@@ -140,10 +140,10 @@ def test_goodput_alone_under_contention_is_that_of_full_aggregates_back_to_back(
 
 def test_out_of_reach_is_said_and_has_no_rate() -> None:
     direction = both("radio: {use: nr-n78, terminal: {power: -90 dBm}}")[0]
-    told = look(direction, 0.0)
+    told = evaluate(direction, 0.0)
     assert (told.at.mcs, told.at.rate_bps, told.alone_bps, told.cqi) == (-1, 0.0, 0.0, 0)
     assert budget(direction, 0.0)["scheme"] == "out of reach"
-    table = link_table(seen(direction, from_s=0.0, until_s=1.0, every_s=0.5))
+    table = link_table(evaluate_over(direction, from_s=0.0, until_s=1.0, every_s=0.5))
     assert list(table.columns[table.columns.index(_column(table, "scheme"))].cells) == ["out of reach"] * 3
 
 
@@ -180,18 +180,18 @@ def _column(table, heading: str):  # type: ignore[no-untyped-def]
 
 
 def test_a_table_over_time_shows_what_was_asked_for() -> None:
-    told = seen(both()[0], from_s=1.0, until_s=2.0, every_s=0.1)
+    told = evaluate_over(both()[0], from_s=1.0, until_s=2.0, every_s=0.1)
     assert [one.at.at_s for one in told.looks] == pytest.approx([1.0 + 0.1 * n for n in range(11)])
     table = link_table(told)
     assert table.row_count == 11
     assert list(_column(table, "SNR").cells) == [f"{one.at.sinr_db:.1f}" for one in told.looks]
-    long = link_table(seen(both()[0], from_s=0.0, until_s=10.0, every_s=0.01))
+    long = link_table(evaluate_over(both()[0], from_s=0.0, until_s=10.0, every_s=0.01))
     assert long.row_count <= 24
     assert "One in 42 of 1001 instants" in str(long.caption)
 
 
 def test_the_overview_has_a_row_for_each_direction() -> None:
-    looked = [seen(one, from_s=0.0, until_s=1.0, every_s=0.1) for one in directions(inspected())]
+    looked = [evaluate_over(one, from_s=0.0, until_s=1.0, every_s=0.1) for one in directions(inspected())]
     table = links_table(looked)
     assert list(table.columns[0].cells)[:2] == ["user-0 → cell-0", "cell-0 → user-0"]
     assert table.row_count == 2 * 4
@@ -199,7 +199,7 @@ def test_the_overview_has_a_row_for_each_direction() -> None:
 
 
 def test_the_station_that_serves_is_told() -> None:
-    looked = [seen(one, from_s=0.0, until_s=1.0, every_s=0.5) for one in directions(inspected())]
+    looked = [evaluate_over(one, from_s=0.0, until_s=1.0, every_s=0.5) for one in directions(inspected())]
     serves = {one.direction.name: one.looks[0].serves for one in looked}
     for user in ("user-0", "user-1"):
         channels = {
@@ -227,7 +227,7 @@ def test_numbers_are_printed_as_the_field_does() -> None:
 def test_a_figure_is_a_figure_and_its_absence_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = [seen(one, from_s=0.0, until_s=1.0, every_s=0.1) for one in both()]
+    looked = [evaluate_over(one, from_s=0.0, until_s=1.0, every_s=0.1) for one in both()]
     plot_links(looked, tmp_path / "link.png", title="air")
     assert (tmp_path / "link.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     with pytest.raises(InputError, match=r"cannot be written .*name a \.png"):

@@ -12,7 +12,7 @@ import pytest
 
 import edgesim
 from edgesim.errors import InputError, TraceError
-from edgesim.runner import Prepared, Ran, interval_s, prepare, run
+from edgesim.runner import Prepared, RunFinished, interval_s, prepare, run
 from edgesim.scenario.load import load
 from edgesim.trace.reader import Trace
 
@@ -24,10 +24,10 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def stopped_after(n_runs: int) -> Callable[[Ran], None]:
+def stopped_after(n_runs: int) -> Callable[[RunFinished], None]:
     left = iter(range(n_runs, 0, -1))
 
-    def told(_: Ran) -> None:
+    def told(_: RunFinished) -> None:
         if next(left) == 1:
             raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ import pytest
 from edgesim.errors import InputError, TraceError
 from edgesim.report.comparison import about, comparison
 from edgesim.report.notes import headline
-from edgesim.runner import Prepared, Ran, prepare, run, unfinished_folder
+from edgesim.runner import Prepared, RunFinished, prepare, run, unfinished_folder
 from edgesim.scenario.load import load
 from edgesim.strategies.local import Local
 from edgesim.strategy import Cluster, LiveRequest, Placement, Serving
@@ -43,11 +43,11 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def stopping(after: int, error: BaseException) -> Callable[[Ran], None]:
+def stopping(after: int, error: BaseException) -> Callable[[RunFinished], None]:
     """Raise after so many runs."""
     n_left = [after]
 
-    def told(ran: Ran) -> None:
+    def told(ran: RunFinished) -> None:
         n_left[0] -= 1
         if not n_left[0]:
             raise error
@@ -234,7 +234,7 @@ def test_one_process_at_a_time_writes_a_trace(prepared: Prepared, tmp_path: Path
     before = digests(folder)
     next((folder / "devices").rglob("*.parquet")).unlink()
     kept = digests(folder)
-    with TraceFolder.resumed(folder).held():
+    with TraceFolder.resumed(folder).locked():
         for how in ({"resume": True}, {"replace": True}):
             with pytest.raises(TraceError, match="another process is writing"):
                 run(prepared, folder, **how)

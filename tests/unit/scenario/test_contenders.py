@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.scenario import Scenario
 
 Parse = Callable[..., Scenario]
@@ -32,9 +32,9 @@ Parse = Callable[..., Scenario]
 )
 def test_labels_say_what_differs(changed: Parse, strategies: str, labels: list[str]) -> None:
     scenario = changed("", "", f"strategies=[{strategies}]")
-    assert list(contenders(scenario)) == labels
+    assert list(strategies_by_label(scenario)) == labels
 
 
 def test_options_become_the_strategys_fields(changed: Parse) -> None:
-    strategies = contenders(changed("", "", "strategies=[{use: offload, to: box}]"))
+    strategies = strategies_by_label(changed("", "", "strategies=[{use: offload, to: box}]"))
     assert strategies["offload"].model_dump() == {"to": ("box",)}

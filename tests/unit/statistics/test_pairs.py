@@ -9,16 +9,16 @@ import pytest
 from scipy import stats
 from trace_tables import devices_table, requests_table
 
-from edgesim.statistics import Lives, compare, pair, same_requests, summarise
+from edgesim.statistics import RequestLatencies, compare, pair, same_requests, summarise
 from edgesim.statistics.pairs import PairedMetric, Pairs
 
 
-def lives(ids: list[int], times_s: list[float], **options: float) -> Lives:
+def lives(ids: list[int], times_s: list[float], **options: float) -> RequestLatencies:
     """Requests that arrive a second apart; NaN is censored."""
     arrived = np.array(ids, float)
     ends = np.where(np.isnan(times_s), np.inf, arrived + np.array(times_s))
     table = requests_table(arrived, ends, first_s=arrived + np.array(times_s) / 2, seen_until_s=1e6)
-    return Lives.of(table.assign(request_id=ids), **options)
+    return RequestLatencies.of(table.assign(request_id=ids), **options)
 
 
 def test_requests_are_paired_by_number_and_only_if_both_completed() -> None:
@@ -125,7 +125,7 @@ def test_a_pipeline_that_answers_19_of_5280_beats_nothing() -> None:
                     table, devices_table(700.0), None, strategy=name, replication=replication, horizon_s=600.0
                 )
             )
-        here, there = (Lives.of(table, horizon_s=600.0) for table in (pipeline, local))
+        here, there = (RequestLatencies.of(table, horizon_s=600.0) for table in (pipeline, local))
         pairs.append(pair("pipeline", here, "local", there, replication=replication))
     local_row, row = compare(summaries, pairs).rows
     assert row.outcomes.completed == 3 * 19

@@ -12,7 +12,7 @@ from staged import city, records
 from edgesim.errors import PlacementError
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategy import Fleet
 from edgesim.workload.lengths import Fixed
@@ -122,7 +122,9 @@ def generating(rules: list[tuple[float, ...]]) -> World:
     there = city([[0.1]] * 3, 1, rate_hz=0.05, exits=SAID, tuning_exits=SAID)
     n = SAID.n_tokens
     said = {
-        ExitRule(rule): Said(SAID.leave(confidence=rule), np.ones(n), np.zeros(n), np.ones(n, dtype=np.bool_))
+        ExitRule(rule): ExitOutputs(
+            SAID.leave(confidence=rule), np.ones(n), np.zeros(n), np.ones(n, dtype=np.bool_)
+        )
         for rule in rules
     }
     asked = replace(there.workload, output_tokens=Fixed(4))

@@ -13,7 +13,7 @@ import edgesim
 from edgesim.errors import InputError
 from edgesim.sweep.bracket import Verdict
 from edgesim.sweep.capacity import Search
-from edgesim.sweep.goals import Goal, judged
+from edgesim.sweep.goals import Goal, judge
 
 ONE = {
     **PAIR,
@@ -84,24 +84,24 @@ def rows(values, **more):
 
 def test_a_look_is_judged_by_its_interval() -> None:
     attain = Goal.attain(0.9)
-    assert judged(rows([0.95, 0.96, 0.94]), attain).verdict is Verdict.MEETS
-    assert judged(rows([0.85, 0.86, 0.84]), attain).verdict is Verdict.MISSES
-    assert judged(rows([0.85, 0.95, 0.92]), attain).verdict is Verdict.OPEN
-    assert judged(rows([1.0, 1.0, 1.0]), attain).verdict is Verdict.MEETS
+    assert judge(rows([0.95, 0.96, 0.94]), attain).verdict is Verdict.MEETS
+    assert judge(rows([0.85, 0.86, 0.84]), attain).verdict is Verdict.MISSES
+    assert judge(rows([0.85, 0.95, 0.92]), attain).verdict is Verdict.OPEN
+    assert judge(rows([1.0, 1.0, 1.0]), attain).verdict is Verdict.MEETS
     growing = {"growth": [9, 8, 10, 9, 11, 9], "growth_n_arrived": 100}
-    assert judged(rows([1.0, 1.0, 1.0], **growing), attain).verdict is Verdict.MISSES
-    assert judged(rows([1.0, 1.0, 1.0], **growing), attain).is_saturated
+    assert judge(rows([1.0, 1.0, 1.0], **growing), attain).verdict is Verdict.MISSES
+    assert judge(rows([1.0, 1.0, 1.0], **growing), attain).is_saturated
     # Requests that are undecided could meet, or miss.
     undecided = rows([math.nan] * 3, attainment_at_least=0.85, attainment_at_most=0.95)
-    assert judged(undecided, attain).verdict is Verdict.OPEN
+    assert judge(undecided, attain).verdict is Verdict.OPEN
 
 
 def test_a_limit_of_a_latency_is_judged_likewise() -> None:
     goal = Goal.parse("e2e_p95_s <= 0.5")
-    assert judged(rows([0.4, 0.41, 0.39]), goal).verdict is Verdict.MEETS
-    assert judged(rows([0.6, 0.61, 0.59]), goal).verdict is Verdict.MISSES
-    assert judged(rows([0.4, 0.6, 0.5]), goal).verdict is Verdict.OPEN
-    assert judged(rows([0.4, math.nan, 0.4]), goal).verdict is Verdict.MISSES  # some were never answered
+    assert judge(rows([0.4, 0.41, 0.39]), goal).verdict is Verdict.MEETS
+    assert judge(rows([0.6, 0.61, 0.59]), goal).verdict is Verdict.MISSES
+    assert judge(rows([0.4, 0.6, 0.5]), goal).verdict is Verdict.OPEN
+    assert judge(rows([0.4, math.nan, 0.4]), goal).verdict is Verdict.MISSES  # some were never answered
     assert Goal.parse("attainment≥0.9").is_least
 
 

@@ -166,7 +166,7 @@ def test_a_unit_that_fails_is_recorded_and_run_again_if_asked(
 
 def test_two_do_not_write_one_sweep(whole: Sweep) -> None:
     folder = SweepFolder(whole.path, resume=True)
-    with folder.held(resume=True), pytest.raises(TraceError, match="another process is writing this sweep"):
+    with folder.locked(resume=True), pytest.raises(TraceError, match="another process is writing this sweep"):
         swept(whole.path, keep="spans", resume=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
-from edgesim.validate.network.against_ns3 import TANDEM_LIMIT, WIFI_LIMIT, wifi_beside
+from edgesim.validate.network.against_ns3 import TANDEM_LIMIT, WIFI_LIMIT, compare_wifi
 from edgesim.validate.network.estimates import SampledMean, TheoryComparison, exactly, mean_of
 from edgesim.validate.network.ns3_tools import _flags, find_ns3
 from edgesim.validate.network.records import Records, shipped_records
@@ -33,7 +33,7 @@ def ignore(_: str) -> None:
 
 @pytest.mark.parametrize("key", SHORT, ids=lambda key: "-".join(map(str, key)))
 def test_saturated_wifi_is_that_of_ns3(key: tuple[str, int, int, int]) -> None:
-    (found,) = wifi_beside(RECORDS, [CASES[key]], ignore, SHORT[key])
+    (found,) = compare_wifi(RECORDS, [CASES[key]], ignore, SHORT[key])
     assert found.verdict == "agrees", found
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgesim.validate.network.against_ns3 import tandems_beside
+from edgesim.validate.network.against_ns3 import compare_tandems
 from edgesim.validate.network.ns3_tools import Ns3, find_ns3
 from edgesim.validate.network.records import Records
 from edgesim.validate.network.tandem import tandems
@@ -28,6 +28,6 @@ def test_the_programs_compile_and_agree() -> None:
     told: list[str] = []
     records = Records.measure(FOUND, [case], tandems()[:1], told.append)
     assert told == [tandems()[0].name, case.name]
-    (wires,) = tandems_beside(records, tandems()[:1])
+    (wires,) = compare_tandems(records, tandems()[:1])
     assert abs(wires.difference) < 1e-9
     assert records.wifi(case).mean == pytest.approx(frames_per_s_by_theory(case), rel=0.01)

@@ -111,6 +111,6 @@ def test_rows_of_testbeds_come_from_the_shipped_scenarios(tmp_path: Path) -> Non
 def test_predictions_hold_as_the_documentation_says() -> None:
     findings = found()
     assert len(findings.rows) == 17
-    assert findings.n_held >= 14
+    assert findings.n_inside >= 14
     assert all(row.predicted.width <= WIDEST[row.predicted.is_known] for row in findings.rows)
     assert findings.score < 0.7 * findings.one_share_score

@@ -15,7 +15,7 @@ from edgesim.workload.arrivals import Deterministic, Poisson
 from edgesim.workload.closed import ClosedLoop
 from edgesim.workload.conversation import Turn
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
-from edgesim.workload.requests import Extent, Typical
+from edgesim.workload.requests import Extent, MeanLengths
 from edgesim.workload.sessions import Sessions
 from edgesim.workload.think import ExponentialThink, FixedThink, Think, think_times
 
@@ -164,8 +164,8 @@ def test_the_extent_of_sessions_covers_every_turn() -> None:
 def test_typical_lengths_count_the_history() -> None:
     # Two turns of 10 + 6 tokens: prompts of 10 and 26, in the mean 18.
     law = replace(CHATS, turns=Fixed(2), prompt_tokens=Fixed(10), output_tokens=Fixed(6))
-    assert law.typical == Typical(18.0, 6.0)
-    assert USERS.typical == Typical(32.0, 5.0)
+    assert law.typical == MeanLengths(18.0, 6.0)
+    assert USERS.typical == MeanLengths(32.0, 5.0)
 
 
 def test_closed_workloads_say_so_and_tell_no_instants() -> None:

@@ -20,7 +20,7 @@ from edgesim.rng import Streams
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.readers.detect import detect
 from edgesim.workload.replay import Replay
-from edgesim.workload.requests import Extent, Typical
+from edgesim.workload.requests import Extent, MeanLengths
 from edgesim.workload.selection import Selection
 from edgesim.workload.think import FixedThink
 
@@ -123,9 +123,9 @@ def test_notes_identify_the_file_and_how_it_was_read(burst: Make) -> None:
 
 def test_extent_and_typical_are_those_of_what_is_replayed(burst: Make) -> None:
     assert burst().extent(Streams(1)) == Extent(4, 50, 5, 55)
-    assert burst().typical == Typical(30.0, 3.0)
+    assert burst().typical == MeanLengths(30.0, 3.0)
     assert burst(horizon_s=4.0).extent(Streams(1)) == Extent(2, 20, 2, 22)
-    assert burst(horizon_s=4.0).typical == Typical(15.0, 1.5)
+    assert burst(horizon_s=4.0).typical == MeanLengths(15.0, 1.5)
 
 
 def test_nothing_left_has_no_mean(burst: Make) -> None:
@@ -250,19 +250,19 @@ def test_a_million_rows_replay_in_constant_memory(million: Path) -> None:
     process = psutil.Process()
     n = sum_prompt = 0
     last_s = -1.0
-    held_bytes = []
+    parts_bytes = []
     for request in replay.requests(Streams(1)):
         n += 1
         sum_prompt += request.n_prompt_tokens
         assert request.arrived_at_s > last_s
         last_s = request.arrived_at_s
         if n % 20_000 == 0:
-            held_bytes.append(process.memory_info().rss)
+            parts_bytes.append(process.memory_info().rss)
     assert n == 28 * 3600 * 10 == 1_008_000
     assert sum_prompt == 28 * 60 * 10 * sum(second * 50 + 1 for second in range(60))
     assert last_s == 28 * 3600 - 0.1
     # A list of the requests would take 200 MB; what is held is one row and two blocks of draws.
-    assert max(held_bytes) - held_bytes[0] < 8_000_000
+    assert max(parts_bytes) - parts_bytes[0] < 8_000_000
 
 
 def test_the_beginning_of_a_large_file_is_all_that_a_short_run_reads(tmp_path: Path) -> None:

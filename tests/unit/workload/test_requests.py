@@ -15,7 +15,7 @@ from edgesim.rng import Streams
 from edgesim.workload.arrivals import Deterministic, Poisson
 from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.lengths import Fixed, Lognormal, Uniform
-from edgesim.workload.requests import Extent, Request, Typical, Workload
+from edgesim.workload.requests import Extent, MeanLengths, Request, Workload
 
 CHAT = Workload(
     arrivals=Poisson(50.0),
@@ -156,7 +156,7 @@ def test_extent_is_what_iterating_finds() -> None:
 
 
 def test_typical_is_the_pair_of_means() -> None:
-    assert CHAT.typical == Typical(CHAT.prompt_tokens.mean, 20.0)
+    assert CHAT.typical == MeanLengths(CHAT.prompt_tokens.mean, 20.0)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def local(
 
 
 def _print_result(page: Console, result: ShapeResult) -> None:
-    from edgesim.validate.local.results import said_of_answers, shown
+    from edgesim.validate.local.results import answers_sentence, shown
 
     rows = plain_table(result.shape.name, "figure", "measured", "predicted", "error", "")
     for one in result.settings:
@@ -108,5 +108,5 @@ def _print_result(page: Console, result: ShapeResult) -> None:
             style = _COLOURS[each.verdict]
             rows.add_row("" if number else one.setting.name, *shown(each), each.verdict, style=style)
     page.print(rows)
-    page.print(said_of_answers(result), soft_wrap=True)
+    page.print(answers_sentence(result), soft_wrap=True)
     page.print()

@@ -71,7 +71,7 @@ def network(
 def _beside_ns3(
     notes: Console, scale: float, *, recorded: bool, record: Path | None
 ) -> list[TheoryComparison]:
-    from edgesim.validate.network.against_ns3 import tandems_beside, wifi_beside
+    from edgesim.validate.network.against_ns3 import compare_tandems, compare_wifi
     from edgesim.validate.network.ns3_tools import INSTALL, find_ns3
     from edgesim.validate.network.records import Records, shipped_records
     from edgesim.validate.network.tandem import tandems
@@ -87,8 +87,8 @@ def _beside_ns3(
         return []
     with counting(notes, 2 * len(cases) + len(rows)) as report:
         records = shipped_records() if ns3 is None else Records.measure(ns3, cases, rows, report)
-        wires = tandems_beside(records, rows)
-        wifi = wifi_beside(records, cases, report)
+        wires = compare_tandems(records, rows)
+        wifi = compare_wifi(records, cases, report)
     if record is not None:
         record.write_text(records.text(), encoding="utf-8")
     made_by = records.provenance["simulator"]

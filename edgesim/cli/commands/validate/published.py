@@ -40,13 +40,13 @@ def published(
         replaced,
         summary,
     )
-    from edgesim.validate.published.testbeds import runs
+    from edgesim.validate.published.testbeds import simulate_all
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     notes.print("fitting, with each rate left out in turn", style="dim")
     findings = found()
     notes.print("simulating the testbeds", style="dim")
-    testbeds, groups = list(runs()), group_rows()
+    testbeds, groups = list(simulate_all()), group_rows()
     if output is not None:
         text = replaced(output, markdown(findings, testbeds, groups))
         with writing(output):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from edgesim.radio.access.grants import in_turn, side_by_side
+from edgesim.radio.access.grants import grant_by_weight, grant_in_order
 from edgesim.world.medium import Access
 
 __all__ = ["Ask", "Member", "SlotSharing", "slot_sharing"]
@@ -83,7 +83,7 @@ class _InFrequency(_Turns):
             return dict.fromkeys(self.order(asks)[:n_prb], 1), False
         wants = {member: ask.n_prb for member, ask in asks.items()}
         weights = {member: ask.weight if self._is_weighted else 1.0 for member, ask in asks.items()}
-        return side_by_side(wants, weights, n_prb), True
+        return grant_by_weight(wants, weights, n_prb), True
 
 
 class _InTime(_Turns):
@@ -100,7 +100,7 @@ class _RoundRobin(_Turns):
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
         wants = {member: ask.n_prb for member, ask in asks.items()}
-        return in_turn(wants, self.order(asks), n_prb), False
+        return grant_in_order(wants, self.order(asks), n_prb), False
 
 
 class _ToTheBest:
@@ -108,7 +108,7 @@ class _ToTheBest:
 
     def grants(self, asks: Mapping[Member, Ask], n_prb: int) -> tuple[dict[Member, int], bool]:
         best = sorted(asks, key=lambda member: -asks[member].whole_bits)
-        return in_turn({member: ask.n_prb for member, ask in asks.items()}, best, n_prb), True
+        return grant_in_order({member: ask.n_prb for member, ask in asks.items()}, best, n_prb), True
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
         """Do nothing: the rule has no state."""
@@ -135,7 +135,7 @@ class _ProportionalFair:
             return (-rate / average if average > 0.0 else -float("inf"), -rate)
 
         order = sorted(asks, key=merit)
-        return in_turn({member: ask.n_prb for member, ask in asks.items()}, order, n_prb), False
+        return grant_in_order({member: ask.n_prb for member, ask in asks.items()}, order, n_prb), False
 
     def passed(self, asks: Mapping[Member, Ask], granted: Mapping[Member, int], n_prb: int) -> None:
         """Update the averages."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgesim.workload.readers.formats.llmservingsim import lone_request
 from edgesim.workload.readers.lines import KeyedValueError, count, line_format, number
-from edgesim.workload.readers.record import Further, Record
+from edgesim.workload.readers.record import LaterTurn, Record
 
 __all__ = ["LLMSERVINGSIM_SESSIONS"]
 
@@ -23,7 +23,7 @@ def _session(line: int, found: Mapping[str, Any]) -> Record:
     if any(pause_s < 0 for pause_s in pauses_s):
         raise KeyedValueError("'tool_duration_ns': found less than 0, expected a duration")
     further = tuple(
-        Further(pause_s, count(one, "input_toks"), count(one, "output_toks"))
+        LaterTurn(pause_s, count(one, "input_toks"), count(one, "output_toks"))
         for pause_s, one in zip(pauses_s, others, strict=True)
     )
     at_s = number(found, "arrival_time_ns") / 1e9

@@ -13,7 +13,7 @@ from small_models import GPT2, LLAMA
 torch = pytest.importorskip("torch")
 
 from edgesim.errors import InputError  # noqa: E402
-from edgesim.measure.places import PLACES  # noqa: E402
+from edgesim.measure.places import MODULE_PATHS  # noqa: E402
 from edgesim.measure.real.loops import alone, generated  # noqa: E402
 from edgesim.measure.real.part import Part  # noqa: E402
 from edgesim.measure.real.weights import cut_to_shard, untrained_model  # noqa: E402
@@ -87,7 +87,7 @@ def test_the_loop_of_rings_gives_the_tokens_of_generate(config: dict[str, object
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: str(config["model_type"]))
 def test_the_sum_of_shards_is_each_half_of_a_block(config: dict[str, object]) -> None:
     """Both halves of a block, given the same states: the shards' results add up to the whole's."""
-    wanted, places = architecture(config), PLACES[str(config["model_type"])]
+    wanted, places = architecture(config), MODULE_PATHS[str(config["model_type"])]
     whole = drawn(config)
     shards = []
     for rank in range(2):

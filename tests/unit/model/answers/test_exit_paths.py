@@ -12,7 +12,7 @@ from edgesim.errors import InputError
 from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_records
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.exit_rule import ExitRule
-from edgesim.model.answers.propagated_paths import PropagatedPaths, Said, exit_path
+from edgesim.model.answers.propagated_paths import ExitOutputs, PropagatedPaths, exit_path
 
 BLOCKS = (2, 4, 6, 8)
 N = 600
@@ -36,8 +36,8 @@ def records() -> ExitRecords:
 def propagated() -> PropagatedPaths:
     draws = np.random.default_rng(4)
 
-    def said() -> Said:
-        return Said(
+    def said() -> ExitOutputs:
+        return ExitOutputs(
             exits=draws.integers(4, size=N),
             confidence=draws.uniform(size=N),
             nll=draws.exponential(size=N),

@@ -101,7 +101,7 @@ def test_an_accuracy_that_is_lost_altogether_is_zero_and_never_less(clean_accura
     for block in (1, 1.3, 2, 2.1, 3, 4.7, 6, 8, 9):
         told = [table.at("erasure", level, block=block).accuracy for level in levels.tolist()]
         assert all(0.0 <= accuracy <= ROUNDING for accuracy in told)
-        _, falls, _ = table.harm("erasure", levels, block=block)
+        _, falls, _ = table.impairment("erasure", levels, block=block)
         assert (falls <= clean_accuracy).all()
         assert (clean_accuracy - falls <= ROUNDING).all()
 
@@ -179,7 +179,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_many_errors_at_once_are_each_as_one(table: QualityTable) -> None:
     errors = np.array([0.0, 1e-5, 1e-3, 0.02, 0.5, 1.0, 7.0])
-    rises, falls, beyond = table.harm("noise", errors)
+    rises, falls, beyond = table.impairment("noise", errors)
     for error, rise, fall, is_beyond in zip(errors, rises, falls, beyond, strict=True):
         one = table.at("noise", error)
         assert rise == pytest.approx(one.nll - CLEAN_NLL, abs=1e-12)

@@ -23,7 +23,7 @@ from edgesim.planning.offloading.queue_cost import Barrier
 from edgesim.planning.offloading.thresholds import (
     Objective,
     neighbours,
-    onward_worth,
+    onward_value,
     tasks_at,
     threshold_step,
 )
@@ -140,7 +140,7 @@ def test_worths_are_the_derivatives_of_delay_by_the_shares_that_go_on() -> None:
         assert worths_s[place] == pytest.approx((up - down) / (2 * h), rel=1e-5)
         there = [node for node in range(network.n_nodes) if network.stage[node] == place + 1]
         local = [
-            onward_worth(flow.node_per_s[node], plan[network.links(node)], costs.link_s[network.links(node)])
+            onward_value(flow.node_per_s[node], plan[network.links(node)], costs.link_s[network.links(node)])
             for node in there
         ]
         assert worths_s[place] == pytest.approx(sum(local) / network.total_per_s)

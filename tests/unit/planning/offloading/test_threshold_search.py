@@ -13,7 +13,7 @@ from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.joint import delay_at, tuned
 from edgesim.planning.offloading.network import Heads, OffloadingNetwork, OffloadingNode
 from edgesim.planning.offloading.queue_cost import Barrier
-from edgesim.planning.offloading.threshold_search import Combinations, foreseen_costs_s
+from edgesim.planning.offloading.threshold_search import Combinations, estimated_costs_s
 from edgesim.planning.offloading.thresholds import Objective
 
 
@@ -82,7 +82,7 @@ def test_foreseen_costs_are_those_of_the_same_rows_at_other_shares(
         network = _with_heads(network)
     objective, plan = Objective(0.5, 0.45), computing_first(network)
     found = Combinations.of(table)
-    costs_s = foreseen_costs_s(network, plan, found, objective, barrier)
+    costs_s = estimated_costs_s(network, plan, found, objective, barrier)
     for levels, cost_s in zip(found.levels, costs_s, strict=True):
         outcome = table.outcome(tuple(levels.tolist()))
         alone_s = objective.cost_s(delay_at(network, plan, outcome, barrier), outcome.accuracy)

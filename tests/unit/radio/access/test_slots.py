@@ -13,7 +13,7 @@ from slot_loop import Carrier
 
 from edgesim.errors import InputError
 from edgesim.radio.access.duplex import Duplex, Fdd, TddPattern
-from edgesim.radio.access.grants import in_turn, side_by_side
+from edgesim.radio.access.grants import grant_by_weight, grant_in_order
 from edgesim.radio.access.resource_grid import ResourceGrid
 from edgesim.radio.access.slots import Slots, slots_of
 from edgesim.radio.access.uplink_grant import PERIODS_SLOTS, UplinkGrant, default_k2
@@ -151,7 +151,7 @@ def test_shares_are_whole_resource_blocks_fair_to_within_one(
     """None is lost, none is given twice, and no share is a whole one below that of a divisible band."""
     members = dict(enumerate(asked))
     weights = {member: data.draw(st.sampled_from([0.25, 1.0, 3.0])) for member in members}
-    granted = side_by_side(members, weights, n_prb)
+    granted = grant_by_weight(members, weights, n_prb)
     assert all(isinstance(n, int) and 1 <= n <= members[member] for member, n in granted.items())
     assert sum(granted.values()) == min(n_prb, sum(asked))
     fair = water_filled(members, weights, n_prb)
@@ -176,7 +176,7 @@ def water_filled(wants: dict[int, int], weights: dict[int, float], n_prb: int) -
 @settings(max_examples=100, deadline=None)
 @given(asked=wants, n_prb=st.integers(1, 60))
 def test_in_turn_the_first_have_all_they_want(asked: list[int], n_prb: int) -> None:
-    granted = in_turn(dict(enumerate(asked)), range(len(asked)), n_prb)
+    granted = grant_in_order(dict(enumerate(asked)), range(len(asked)), n_prb)
     assert sum(granted.values()) == min(n_prb, sum(asked))
     for member in list(granted)[:-1]:
         assert granted[member] == asked[member]

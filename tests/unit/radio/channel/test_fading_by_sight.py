@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from edgesim.radio.channel.fading import BlockFading, JakesFading
-from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import Rayleigh, Rician
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro
@@ -17,12 +17,12 @@ from edgesim.radio.motion.tracks import RecordedTrack
 LAW = Rician(9.0)
 
 
-def made(key: int) -> tuple[LargeScale, FadingBySight]:
+def made(key: int) -> tuple[LargeScale, FadingByLineOfSight]:
     """A terminal that walks 400 m out from a station, in 200 s."""
     way = RecordedTrack([(0.0, 10.0, 0.0), (200.0, 410.0, 0.0)])
     large = LargeScale(UrbanMicro(), way, Static((0.0, 0.0)), carrier_hz=3.5e9, key=key)
     los, nlos = (JakesFading(law, key, 20.0) for law in (LAW, Rayleigh()))
-    return large, FadingBySight(large, (los, LAW), (nlos, Rayleigh()))
+    return large, FadingByLineOfSight(large, (los, LAW), (nlos, Rayleigh()))
 
 
 @pytest.mark.parametrize("key", [3, 4, 5])

@@ -21,7 +21,7 @@ from edgesim.errors import TraceError
 from edgesim.report.comparison import about, comparison
 from edgesim.report.page.rendering import embedded
 from edgesim.report.page.trace_page import trace_page
-from edgesim.report.page.watched import watch
+from edgesim.report.page.watched import summarise_spans
 from edgesim.report.table import ComparisonTable
 from edgesim.trace.reader import Trace
 
@@ -220,7 +220,7 @@ def test_what_was_under_way_lasts_until_its_own_run_ended(trace: Trace) -> None:
         def span_parts(self, *_: object) -> list[pd.DataFrame]:
             return [begun.assign(ended_at_s=begun["ended_at_s"].where(begun["ended_at_s"] <= cut_off_s))]
 
-    found = watch(Cut(), "pipeline", 0, edges_s, cut_off_s, np.empty(0, np.int64))  # type: ignore[arg-type]
+    found = summarise_spans(Cut(), "pipeline", 0, edges_s, cut_off_s, np.empty(0, np.int64))  # type: ignore[arg-type]
     for device, own in begun.groupby("device", observed=True):
         busy_s = (own["ended_at_s"].clip(upper=cut_off_s) - own["started_at_s"]).sum()
         assert found.busy[str(device)].sum() * (edges_s[1] - edges_s[0]) == pytest.approx(busy_s, rel=1e-9)

@@ -10,7 +10,7 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.report.listings.listing import of_traces
-from edgesim.report.plots.asked import KINDS, Asked, drawn
+from edgesim.report.plots.asked import KINDS, FigureRequest, drawn
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
@@ -94,7 +94,7 @@ def test_lines_that_coincide_are_both_seen() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "lines"])
 def test_every_kind_draws_text_within_the_figure(trace: Trace, kind: str) -> None:
     for width in WIDTHS_IN:
-        figure = drawn({"street": trace}, Asked(kind=kind, width=width))
+        figure = drawn({"street": trace}, FigureRequest(kind=kind, width=width))
         assert figure.get_figwidth() == WIDTHS_IN[width]
         figure.draw_without_rendering()
         inside = figure.bbox.padded(1.0)
@@ -108,14 +108,14 @@ def test_every_kind_draws_text_within_the_figure(trace: Trace, kind: str) -> Non
 
 def test_options_of_other_kinds_are_refused(trace: Trace) -> None:
     with pytest.raises(InputError, match="--request: bars has no such option; it belongs to timeline"):
-        drawn({"street": trace}, Asked(kind="bars", request=1))
+        drawn({"street": trace}, FigureRequest(kind="bars", request=1))
     with pytest.raises(InputError, match="no kind 'pie'"):
-        drawn({"street": trace}, Asked(kind="pie"))
+        drawn({"street": trace}, FigureRequest(kind="pie"))
     with pytest.raises(InputError, match="a map shows one trace"):
-        drawn({"street": trace, "other": trace}, Asked(kind="map"))
+        drawn({"street": trace, "other": trace}, FigureRequest(kind="map"))
     with pytest.raises(InputError, match="there is no distribution of 'e3e'; did you mean 'e2e'"):
-        drawn({"street": trace}, Asked(kind="distribution", metrics=("e3e",)))
+        drawn({"street": trace}, FigureRequest(kind="distribution", metrics=("e3e",)))
     with pytest.raises(InputError, match="has no request 999"):
-        drawn({"street": trace}, Asked(kind="timeline", request=999))
+        drawn({"street": trace}, FigureRequest(kind="timeline", request=999))
     with pytest.raises(InputError, match="expected both, or neither"):
-        drawn({"street": trace}, Asked(kind="timeline", from_s=1.0))
+        drawn({"street": trace}, FigureRequest(kind="timeline", from_s=1.0))

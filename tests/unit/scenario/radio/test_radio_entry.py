@@ -25,7 +25,7 @@ from edgesim.radio.adaptation.shannon import Shannon, truncated_shannon
 from edgesim.radio.adaptation.wifi import Wifi
 from edgesim.radio.channel.csi import ImperfectCsi
 from edgesim.radio.channel.fading import BlockFading, JakesFading
-from edgesim.radio.channel.fading_by_sight import FadingBySight
+from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.channel.path_loss.environments import IndoorFactory
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint
@@ -320,7 +320,7 @@ def test_a_terminal_that_walks_has_a_direct_path_only_while_it_is_in_sight() -> 
     area = "{random-waypoint: {area: {size: [200 m, 50 m]}, speed: [5 m/s, 9 m/s]}}"
     (link,) = links((USERS, f"{{id: user, kind: raspberry-pi-5, mobility: {area}}}"))
     fading = link._down.fading
-    assert isinstance(fading, FadingBySight)
+    assert isinstance(fading, FadingByLineOfSight)
     seen = {link.large_scale.at(float(t)).is_los for t in range(200)}
     assert seen == {True, False}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.contenders import contenders
+from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.load import load
 from edgesim.scenario.schema.scenario import Scenario
 
@@ -105,7 +105,7 @@ def test_later_overrides_win_and_the_kept_text_contains_them_with_comments(chang
     assert "horizon: 10 s # short" in scenario.origin.text
     again = changed("name: small\n", "name: small\nseed: 2\n")
     assert again.digest == scenario.digest
-    assert list(contenders(scenario)) == ["local", "pipeline"]
+    assert list(strategies_by_label(scenario)) == ["local", "pipeline"]
 
 
 def test_what_an_anchor_shares_is_changed_in_one_place_only(tmp_path: Path) -> None:

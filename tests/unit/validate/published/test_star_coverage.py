@@ -15,7 +15,7 @@ N_EXPERIMENTS = 100
 
 
 @pytest.fixture(scope="module")
-def held() -> dict[int, int]:
+def locked() -> dict[int, int]:
     """How many of the experiments have their truth inside the 95 % interval, by number of nodes.
 
     An experiment draws one set of parameters from the priors, publishes one and two nodes of it with the
@@ -27,7 +27,7 @@ def held() -> dict[int, int]:
     one_s = np.full(module.N_SETS, known.one_s)
     undivided = np.abs(mean + spread * rng.standard_normal(module.N_SETS))
     truths = module._sets(known, one_s, undivided, np.full(module.N_SETS, known.rest_s), rng)
-    n_held = {4: 0, 8: 0}
+    n_inside = {4: 0, 8: 0}
     for number in range(N_EXPERIMENTS):
         truth = truths.taken(np.array([number]))
 
@@ -42,10 +42,10 @@ def held() -> dict[int, int]:
             transfer_s={2: noisy(float(truth.total_s(2)[0]) - two_s)},
         )
         sets = fitted(row)
-        for n_nodes in n_held:
+        for n_nodes in n_inside:
             low, high = np.quantile(sets.total_s(n_nodes), [0.025, 0.975])
-            n_held[n_nodes] += low <= truth.total_s(n_nodes)[0] <= high
-    return n_held
+            n_inside[n_nodes] += low <= truth.total_s(n_nodes)[0] <= high
+    return n_inside
 
 
 @pytest.mark.parametrize("n_nodes", [4, 8])
