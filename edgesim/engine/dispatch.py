@@ -19,7 +19,7 @@ from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.recording import Recording
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving.stations import station_of
+from edgesim.engine.serving.station import station_of
 from edgesim.model.architecture import Architecture
 from edgesim.world.device import Device
 from edgesim.world.holdings import Holdings

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from edgesim.testing.arrivals import check_arrivals
 from edgesim.testing.catalogues import check_catalogue
+from edgesim.testing.disciplines import check_discipline
 from edgesim.testing.link_rates import check_link_rate
 from edgesim.testing.metrics import check_metric
 from edgesim.testing.partitions import check_partition
@@ -23,6 +24,7 @@ from edgesim.testing.strategies import check_strategy, worlds
 __all__ = [
     "check_arrivals",
     "check_catalogue",
+    "check_discipline",
     "check_link_rate",
     "check_metric",
     "check_partition",

@@ -40,7 +40,7 @@ from edgesim.world.routes import link_facts
 from edgesim.world.stages import check_stages
 from edgesim.world.world import World
 
-__all__ = ["check_strategy", "worlds"]
+__all__ = ["check_on", "check_strategy", "worlds"]
 
 _LABEL = "checked"
 
@@ -75,7 +75,7 @@ def check_strategy(strategy: Strategy) -> None:
         If data are not on the device that uses them, or a verb is never waited for.
     """
     before = strategy.model_dump_json()
-    served = [name for name, world in worlds().items() if _check_on(name, world, strategy)]
+    served = [name for name, world in worlds().items() if check_on(name, world, strategy)]
     assert served, f"{strategy!r} refused every world; it must serve at least one of {', '.join(worlds())}"
     assert strategy.model_dump_json() == before, (
         f"{strategy!r} was changed by its own runs; keep mutable data in the state made by begin"
@@ -202,7 +202,7 @@ def _world(
     )
 
 
-def _check_on(name: str, world: World, strategy: Strategy) -> bool:
+def check_on(name: str, world: World, strategy: Strategy) -> bool:
     """Check the strategy on one world; return whether it accepts the world."""
     where = f"{strategy!r} on the world '{name}': "
     try:

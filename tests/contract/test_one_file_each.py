@@ -1,4 +1,4 @@
-"""What edgesim's own cost: one file in the folder of its kind, and everything else knows it.
+"""What edgesim's own cost: one file in the folder of its kind, two of a discipline, and all else knows it.
 
 The file is the very one that the example plug-in offers, put where edgesim's own stand.
 """
@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from edgesim import plugins
+from edgesim.engine.serving.station import STATIONS
 from edgesim.planning.cutting import PARTITIONS
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.catalogue.sources import CATALOGUES
 from edgesim.scenario.schema.arrival_process import ARRIVALS
 from edgesim.scenario.schema.json_schema import json_schema
 from edgesim.scenario.schema.link_rate import LINK_RATES
+from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.schema.workload import TraceEntry
 from edgesim.statistics.metric import METRIC_GROUP, MetricTable
 from edgesim.strategies.pipeline import Pipeline
 from edgesim.workload.readers.detect import READERS, detect
+from edgesim.world.discipline import DISCIPLINES
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "plugin_example" / "src" / "edgesim_example_plugin"
 FILES: dict[str, EntryPointGroup] = {
@@ -31,13 +34,14 @@ FILES: dict[str, EntryPointGroup] = {
     "on_off.py": ARRIVALS,
     "modem.py": LINK_RATES,
 }
+TWO_FILES = "newest_first.py"  # a value and a station: the one file of the plug-in has both
 
 
 @pytest.fixture
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file stands in the folder of its kind, as far as Python can see."""
-    for file, group in FILES.items():
-        folder = tmp_path / group.listing
+    for file, group in (*FILES.items(), *((TWO_FILES, each) for each in (DISCIPLINES, STATIONS))):
+        folder = tmp_path / group.name
         folder.mkdir()
         shutil.copy(EXAMPLES / file, folder / file)
         home = importlib.import_module(group.home)
@@ -69,6 +73,7 @@ def test_the_schema_names_them(tmp_path: Path) -> None:
     assert '"modem"' in repr(schema).replace("'", '"')
     assert "access-log" in repr(sections["TraceEntry"]["anyOf"])
     assert "front-loaded" in repr(sections["StrategyEntry"])
+    assert "newest-first" in repr(sections["ServingChoice"])
 
 
 @pytest.mark.usefixtures("at_home")
@@ -79,3 +84,7 @@ def test_they_are_used_as_others_are(tmp_path: Path) -> None:
     assert detect(file).name == "gateway log"
     assert TraceEntry.model_validate({"file": "x", "format": "access-log"}).format == "access-log"
     assert list(MetricTable())[-1] == "ttft_jitter_s"
+    serving = ServingChoice.model_validate({"newest-first": {"pause": "10 ms"}}).value()
+    assert serving is not None
+    assert serving.name == "newest-first"
+    assert plugins.load(STATIONS, serving.name).__name__ == "NewestFirstStation"

@@ -94,6 +94,40 @@ def check_code(name: str, module: str, kind: str) -> str:
     return f"{imports}; {name}({kind})"
 
 
+SERVED = (
+    ("{id: server, kind: box, count: 2}", "{id: server, kind: box, count: 2, serving: SERVING}"),
+    ("{deterministic: {every: 10 s}}", "{bursts: {requests: 4, every: 1000 s}}"),
+)
+
+
+def test_a_discipline_is_listed_checked_and_serves(with_plugin: dict[str, str], tmp_path: Path) -> None:
+    assert "The newest pass first" in call(with_plugin, "-m", "edgesim", "list", "serving")
+    assert '"newest-first"' in call(with_plugin, "-m", "edgesim", "schema")
+    check = check_code("check_discipline", "newest_first", "NewestFirst")
+    call(with_plugin, "-c", check.replace("(NewestFirst)", "(NewestFirst(0.01))"))
+
+    def lasted_s(serving: str) -> float:
+        trace = ran(
+            with_plugin, tmp_path, (SERVED[0][0], SERVED[0][1].replace("SERVING", serving)), SERVED[1]
+        )
+        (label,) = trace.strategies
+        assert "newest-first" in set(trace.devices(label, 0)["serving"])
+        return float(trace.requests(label, 0)["ended_at_s"].max())
+
+    # Four requests of three passes on each server, and a pause after every pass on the one that ends last.
+    assert lasted_s("{newest-first: {pause: 5 s}}") > lasted_s("newest-first") + 12 * 5
+    wrong = (SERVED[0][0], SERVED[0][1].replace("SERVING", "{newest-first: {pause: 5}}"))
+    said = call(with_plugin, "-m", "edgesim", "check", str(written(tmp_path, wrong)), status=2)
+    assert "serving.newest-first.pause: expected a duration" in said
+
+
+def test_without_the_package_its_discipline_is_one_clear_mistake(tmp_path: Path) -> None:
+    named = (SERVED[0][0], SERVED[0][1].replace("SERVING", "newest-first"))
+    said = call(dict(os.environ), "-m", "edgesim", "check", str(written(tmp_path, named)), status=2)
+    assert "devices[1].serving: no serving discipline 'newest-first'; known are" in said
+    assert len(said.strip().splitlines()) == 1
+
+
 BY_LAW = """\
   arrivals: {deterministic: {every: 10 s}}
   prompt_tokens: 8

@@ -1,71 +1,34 @@
-"""A discipline of one's own: a class that says what it is, its station, and one line that joins them."""
+"""A discipline of one's own: the example plug-in's value and station, found by one name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
 
 import pytest
 from miniature import PerBlock, Serve, device, run, world
 
-from edgesim.engine.device.site import Site
-from edgesim.engine.device.work import Pass
-from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving import stations
-from edgesim.engine.serving.batching import Batch, IteratingStation
-from edgesim.errors import InputError
+from edgesim import plugins
+from edgesim.engine.serving.station import STATIONS
+from edgesim.errors import InputError, ScenarioError
 from edgesim.model.architecture import Slice
-from edgesim.trace.schema import Discipline
+from edgesim.testing import check_discipline
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.discipline import DISCIPLINES, ServingDiscipline
+from edgesim.world.disciplines.batched import DynamicBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
+
+MODULE = "edgesim_example_plugin.newest_first"
+sys.path.append(str(Path(__file__).resolve().parents[2] / "plugin_example" / "src"))
+from edgesim_example_plugin.newest_first import NewestFirst  # noqa: E402
 
 WHOLE = Slice(0, 4, embedding=True, head=True)
-
-
-@dataclass(frozen=True, slots=True)
-class LastComeFirstServed(ServingDiscipline):
-    """The newest pass first, one at a time; none is interrupted."""
-
-    name: ClassVar[Discipline] = Discipline.BATCHED
-    is_in_batches: ClassVar[bool] = True
-
-
-class NewestFirst(IteratingStation):
-    """A stack of passes."""
-
-    def __init__(self, site: Site, discipline: LastComeFirstServed) -> None:
-        super().__init__(site)
-        self._stack: list[Pass] = []
-
-    def ask(self, work: Pass) -> None:
-        self._stack.append(work)
-        self._call()
-
-    def leave(self, request: LiveRequest) -> None:
-        self._stack = [work for work in self._stack if work.request is not request]
-
-    def _choose(self) -> Batch:
-        newest = self._stack[-1:]
-        del self._stack[-1:]
-        return [(work, work.n_new) for work in newest]
-
-    def _iteration_s(self) -> float:
-        ((work, _),) = self._running
-        return work.alone_s()
-
-    def _serve(self, batch: Batch) -> None:
-        for work, _ in batch:
-            work.done.succeed()
-
-    def _waits(self) -> list[Pass]:
-        return self._stack
-
-    def _forget(self) -> list[Pass]:
-        waiting, self._stack = self._stack, []
-        return waiting
 
 
 def local(request: Any, cluster: Any) -> Any:
@@ -74,10 +37,21 @@ def local(request: Any, cluster: Any) -> Any:
         yield from cluster.emit(request, "a-0", token)
 
 
-def test_the_newest_is_served_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = MappingProxyType({**stations.STATIONS, LastComeFirstServed: NewestFirst})
-    monkeypatch.setattr(stations, "STATIONS", made)
-    one = device("a-0", PerBlock(1.0), serving=LastComeFirstServed())
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both entry points, as the package has them."""
+    classes = {DISCIPLINES.name: "NewestFirst", STATIONS.name: "NewestFirstStation"}
+
+    def entry_points(group: str) -> list[EntryPoint]:
+        found = classes.get(group)
+        return [EntryPoint("newest-first", f"{MODULE}:{found}", group)] if found else []
+
+    monkeypatch.setattr("edgesim.plugins.entry_points", entry_points)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_newest_is_served_first() -> None:
+    one = device("a-0", PerBlock(1.0), serving=NewestFirst())
     there = world([one], arrivals=Deterministic(1.0), prompt=Fixed(1), output=Fixed(1), n_requests=4)
     ran = run(there, Serve(local))
     rows = ran.log("request_id", "kind", "asked_at_s", "started_at_s", "ended_at_s")
@@ -91,11 +65,47 @@ def test_the_newest_is_served_first(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_what_it_says_of_itself_is_heard() -> None:
+def test_messages_on_the_compute_station_require_one_pass_after_the_other() -> None:
     with pytest.raises(InputError, match="require first come, first served"):
-        device("a-0", serving=LastComeFirstServed(), endpoint=Endpoint(overhead_s=1.0, on_compute=True))
+        device("a-0", serving=NewestFirst(), endpoint=Endpoint(overhead_s=1.0, on_compute=True))
 
 
-def test_every_discipline_of_the_world_has_its_station() -> None:
-    named = {discipline.name for discipline in stations.STATIONS}
-    assert named == set(Discipline)
+def test_a_discipline_without_a_station_is_one_clear_mistake() -> None:
+    there = world([device("a-0", PerBlock(1.0), serving=NewestFirst())], n_requests=1)
+    with pytest.raises(ScenarioError, match="no station 'newest-first'; known are"):
+        run(there, Serve(local))
+
+
+@pytest.mark.usefixtures("installed")
+def test_messages_are_booked_on_no_station_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NewestFirst, "is_in_turn", True)
+    there = world([device("a-0", PerBlock(1.0), serving=NewestFirst())], n_requests=1)
+    with pytest.raises(InputError, match="NewestFirstStation is not an edgesim"):
+        run(there, Serve(local))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("pause_s", [0.0, 0.01])
+def test_it_keeps_its_contract(pause_s: float) -> None:
+    check_discipline(NewestFirst(pause_s))
+
+
+@pytest.mark.parametrize(
+    "discipline",
+    [ProcessorSharing(), StaticBatching(3, 0.1), ContinuousBatching(4, 32), DynamicBatching(4, 0.05)],
+    ids=lambda one: one.name,
+)
+def test_so_do_edgesims_own(discipline: ServingDiscipline) -> None:
+    check_discipline(discipline)
+
+
+def test_another_name_breaks_the_contract(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NewestFirst, "name", "static")
+    with pytest.raises(AssertionError, match="under which StaticBatching is found"):
+        check_discipline(NewestFirst())
+
+
+def test_every_discipline_has_its_station() -> None:
+    assert plugins.own_names(DISCIPLINES) == plugins.own_names(STATIONS)
+    for name, discipline in plugins.discover(DISCIPLINES).items():
+        assert discipline.name == name

@@ -57,7 +57,7 @@ def test_a_channel_that_never_changes_is_shared_out_until_all_bind() -> None:
     energies, needed = np.array([2.0, 1.0, 3.0]), np.array([0.5, 1.0, 0.25])
     of = group(energies, n_streams=1)
 
-    def locked(alpha: float) -> Floats:  # what a device can hold and still send well enough
+    def held(alpha: float) -> Floats:  # what a device can hold and still send well enough
         return np.clip((1 - N_ENTRIES * needed / alpha) / energies, 0.0, of.limits)
 
     alpha = brentq(lambda a: held(a).sum() - 1, N_ENTRIES * needed.max(), 1e4 * N_ENTRIES, xtol=1e-9)

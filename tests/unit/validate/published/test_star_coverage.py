@@ -15,7 +15,7 @@ N_EXPERIMENTS = 100
 
 
 @pytest.fixture(scope="module")
-def locked() -> dict[int, int]:
+def held() -> dict[int, int]:
     """How many of the experiments have their truth inside the 95 % interval, by number of nodes.
 
     An experiment draws one set of parameters from the priors, publishes one and two nodes of it with the

@@ -11,12 +11,13 @@ from edgesim.engine.device.site import Site
 from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.serving.station import DisciplineStation
 from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 
 __all__ = ["TimeSharedStation"]
 
 
-class TimeSharedStation:
+class TimeSharedStation(DisciplineStation):
     """Egalitarian processor sharing: ``n`` passes progress at ``1/n`` of the speed each.
 
     Computed in virtual time, which advances by ``1/n`` per second: a pass departs when virtual time has

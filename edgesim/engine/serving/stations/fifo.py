@@ -8,13 +8,14 @@ from edgesim.engine.device.site import Site
 from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.serving.fifo import WatchedCompute
+from edgesim.engine.serving.station import DisciplineStation
+from edgesim.engine.serving.watched_compute import WatchedCompute
 from edgesim.world.disciplines.fifo import FirstComeFirstServed
 
 __all__ = ["LimitedCompute"]
 
 
-class LimitedCompute(WatchedCompute):
+class LimitedCompute(WatchedCompute, DisciplineStation):
     """First come, first served, with a limit on the queue and on the waiting time.
 
     Both limits apply to a request's first pass here; once it is served, its later passes are never turned
@@ -25,7 +26,7 @@ class LimitedCompute(WatchedCompute):
     __slots__ = ("_discipline", "_impatient", "_known", "_waiting")
 
     def __init__(self, site: Site, discipline: FirstComeFirstServed) -> None:
-        super().__init__(site)
+        WatchedCompute.__init__(self, site)
         self._discipline = discipline
         self._known: set[LiveRequest] = set()  # admitted requests
         self._waiting: dict[Pass, float] = {}  # first passes in the queue, with the end of their wait

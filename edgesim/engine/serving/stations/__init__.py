@@ -1,0 +1,1 @@
+"""Stations of edgesim's own serving disciplines, a module each, named as the discipline (``_`` for ``-``)."""
