@@ -83,7 +83,7 @@ def test_no_profile_is_measured_where_every_device_has_a_runtime(monkeypatch: py
         (
             "kind: jetson-orin-nano, runtime: mlc, power_mode: super",
             "kind: profiled-host, runtime: mlc",
-            "states no 'peaks'",
+            "has no 'peaks'",
         ),
         ("memory: 0.8", "memory: 1.2", "memory"),
     ],

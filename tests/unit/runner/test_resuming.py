@@ -160,7 +160,7 @@ def test_there_must_be_something_to_resume(prepared: Prepared, tmp_path: Path) -
         run(prepared, tmp_path / "trace", resume=True)
     with pytest.raises(InputError, match="give one of them"):
         run(prepared, tmp_path / "trace", resume=True, replace=True)
-    with pytest.raises(TraceError, match="none to resume"):
+    with pytest.raises(TraceError, match="no unfinished run to resume"):
         unfinished_folder(tmp_path, "first-steps")
 
 

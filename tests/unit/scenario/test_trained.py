@@ -19,7 +19,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_not_the_policy(
     (tmp_path / "file").write_text("in the way of a folder")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.warns(UserWarning, match=r"cannot be written.*trained again.*EDGESIM_CACHE_DIR"):
+    with pytest.warns(UserWarning, match=r"cannot be written.*train it again.*EDGESIM_CACHE_DIR"):
         path = keep_policy(shipped)
     assert Policy.load(path).record == shipped.record
 

@@ -521,7 +521,10 @@ MISTAKES = {
     ),
     "a pattern of other letters": (
         ("radio: nr-n78", "radio: {use: nr-n78, tdd: DXU}"),
-        ["air.yaml:10:", "expected slots D (down), U (up) and S (special), such as DDDSU, got 'DXU'"],
+        [
+            "air.yaml:10:",
+            "expected a pattern of the slots D (down), U (up) and S (special), such as DDDSU, got 'DXU'",
+        ],
     ),
     "outside of the wall": (
         ("radio: nr-n78", "radio: nr-n78, propagation: {model: 3gpp-umi, indoor: {depth: -3 m}}"),

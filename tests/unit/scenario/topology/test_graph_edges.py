@@ -105,7 +105,7 @@ def test_a_directed_graph_has_two_rates_for_two_ways(write: Callable[..., str], 
 @each_format
 def test_a_directed_edge_without_one_back_is_refused(write: Callable[..., str], tmp_path: Path) -> None:
     (problem,) = laid_out(tmp_path / "net", write([edge("a", "b", 5, 9)], directed=True)).problems
-    assert "the directed edge from 'a' to 'b' has none back" in problem.message
+    assert "the directed edge from 'a' to 'b' has no opposite" in problem.message
 
 
 @each_format
