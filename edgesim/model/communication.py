@@ -92,6 +92,8 @@ class Communication:
         What a loop over passes costs beside them: before the first one, and for each token.
     measured_at
         UTC, ISO 8601.
+    rested_s
+        The part of a sum's cost that a member lost because it computed more slowly after sleeping.
 
     Not modelled: another network than the host's own loopback, sums of more members than were measured.
     """
@@ -103,6 +105,7 @@ class Communication:
     step_before_s: float
     step_s: float
     measured_at: str
+    rested_s: float = 0.0
 
     @property
     def endpoint(self) -> Cost:
@@ -164,6 +167,7 @@ class Communication:
             step_before_s=_seconds(facts, "step_before_s"),
             step_s=_seconds(facts, "step_s"),
             measured_at=facts["measured_at"],
+            rested_s=_seconds(facts, "rested_s") if "rested_s" in facts else 0.0,
         )
 
 
