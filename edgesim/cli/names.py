@@ -114,7 +114,8 @@ def _open_choices(name: str, choice: Callable[[], type[OpenChoice[Any]]]) -> Cal
             if isinstance(entry, InputError):
                 rows.append((word, "–", f"cannot be loaded: {entry}"))
             else:
-                options = [field.alias or key for key, field in entry.model_fields.items()]
+                fields = choice().alternative(entry).model_fields.items()
+                options = [field.alias or key for key, field in fields]
                 rows.append((word, ", ".join(options) or "–", plugins.first_line(entry)))
         return rows
 
@@ -139,7 +140,7 @@ def _think() -> type[Choice]:
     return ThinkChoice
 
 
-def _serving() -> type[Choice]:
+def _serving() -> type[OpenChoice[Any]]:
     from edgesim.scenario.schema.serving import ServingChoice
 
     return ServingChoice
@@ -234,7 +235,7 @@ ROWS: Mapping[str, tuple[Callable[[], Rows], str]] = MappingProxyType(
         "arrivals": (_open_choices("arrivals", _arrivals), "Arrival processes."),
         "lengths": (_choices("lengths", _lengths), "Laws of the lengths of prompts and answers."),
         "think": (_choices("think", _think), "Laws of the time that a user thinks."),
-        "serving": (_choices("serving", _serving), "Ways in which a device serves several requests."),
+        "serving": (_open_choices("serving", _serving), "Ways in which a device serves several requests."),
         "service": (_choices("service", _service), "Laws of service times."),
         "keywords": (_keywords, "Keys of a scenario that take one of some words (access, connect, ...)."),
         "units": (_units, "Units that quantities are written in."),

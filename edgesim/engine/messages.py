@@ -11,7 +11,7 @@ from typing import get_args
 
 from edgesim.engine.causality.begun import Call
 from edgesim.engine.causality.needs import Datum
-from edgesim.engine.collective.all_reduce import Messenger as Round
+from edgesim.engine.collective.all_reduce import Messages as Round
 from edgesim.engine.collective.all_reduce import all_reduce_rounds, in_rounds
 from edgesim.engine.device.host import Host
 from edgesim.engine.ledger import Ledger

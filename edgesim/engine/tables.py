@@ -13,7 +13,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.engine.worth import Worth
 from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.schema import arrow_schema
-from edgesim.world.disciplines import serving_name
+from edgesim.world.discipline import serving_name
 from edgesim.world.world import World
 
 __all__ = ["Write", "devices_table", "requests_table"]

@@ -109,23 +109,20 @@ def _message_costs(entry: DeviceEntry, kind: DeviceKind | None) -> dict[str, flo
 def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
     serving = entry.serving
     touches = (entry.id,)
-    if serving is None or serving.fifo is not None:
+    if serving is None or serving.chosen.discipline.is_in_turn:
         what = f"{entry.id} serves in continuous batches of up to {_BATCH}"
         yield Change(what, (f"{at}.serving={{continuous: {{max_batch: {_BATCH}}}}}",), touches, "batch")
         return
-    for name in ("static", "continuous", "batched"):
-        found = getattr(serving, name)
-        if found is not None:
-            what = f"{entry.id} serves batches of up to {2 * found.max_batch} instead of {found.max_batch}"
-            yield Change(what, (f"{at}.serving.{name}.max_batch={2 * found.max_batch}",), touches, "batch")
-    if serving.static is not None and serving.static.max_wait_s:
-        half_s = serving.static.max_wait_s / 2
-        what = f"batches on {entry.id} wait half as long for company"
-        yield Change(what, (f"{at}.serving.static.max_wait={half_s:.12g} s",), touches, "batch")
-    if serving.continuous is not None:
-        n_tokens = 2 * serving.continuous.max_tokens
-        what = f"iterations on {entry.id} take up to {n_tokens} tokens"
-        yield Change(what, (f"{at}.serving.continuous.max_tokens={n_tokens}",), touches, "batch")
+    where, options = f"{at}.serving.{serving.name}", serving.chosen
+    if size := getattr(options, "max_batch", None):
+        what = f"{entry.id} serves batches of up to {2 * size} instead of {size}"
+        yield Change(what, (f"{where}.max_batch={2 * size}",), touches, "batch")
+    if wait_s := getattr(options, "max_wait_s", None):
+        what = f"batches on {entry.id} wait half as long for more requests"
+        yield Change(what, (f"{where}.max_wait={wait_s / 2:.12g} s",), touches, "batch")
+    if n_tokens := getattr(options, "max_tokens", None):
+        what = f"iterations on {entry.id} take up to {2 * n_tokens} tokens"
+        yield Change(what, (f"{where}.max_tokens={2 * n_tokens}",), touches, "batch")
 
 
 def _of_links(link: LinkEntry, at: str) -> Iterator[Change]:

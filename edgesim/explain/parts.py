@@ -13,7 +13,7 @@ import pandas as pd
 
 from edgesim.statistics import activities
 from edgesim.statistics.activities import Activity
-from edgesim.trace.schema import Discipline, SpanKind
+from edgesim.trace.schema import FIFO, PROCESSOR_SHARING, SpanKind
 
 __all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 
@@ -83,13 +83,13 @@ class Role:
 
 
 _CARRIED = {kind: Part(activity.value) for kind, activity in activities.CARRIED.items()}
-_BATCHED = (Discipline.STATIC, Discipline.CONTINUOUS, Discipline.BATCHED)
+_UNBATCHED = (None, FIFO, PROCESSOR_SHARING)
 
 
 def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
     """What spans of a kind, over such a link or on a device that serves so, stand for."""
     if kind == SpanKind.COMPUTE:
-        waits = Part.STAGING if serving in _BATCHED else Part.QUEUEING_FOR_COMPUTE
+        waits = Part.QUEUEING_FOR_COMPUTE if serving in _UNBATCHED else Part.STAGING
         return Role(waits, Part.COMPUTING, 1)
     if kind == SpanKind.EMIT:
         return Role(Part.UNEXPLAINED, Part.UNEXPLAINED, 2)

@@ -12,14 +12,13 @@ import pandas as pd
 
 from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
-from edgesim.trace.schema import HOPS, Discipline, LinkKind, SpanKind
+from edgesim.trace.schema import FIFO, HOPS, LinkKind, SpanKind
 
 __all__ = ["Bounds", "StationLoad", "bounds"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _COLUMNS = ["request_id", "kind", "device", "peer", "link_kind", "via", "started_at_s", "ended_at_s"]
-_ONE_BY_ONE = Discipline.FIFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def bounds(trace: Trace, strategy: str, replications: Iterable[int]) -> Bounds:
         waited_s += float((answered["ended_at_s"] - answered["arrived_at_s"]).sum())
         length_s += float(devices["duration_s"].max())
         ids = np.sort(answered["request_id"].to_numpy(np.int64))
-        one_by_one = set(devices.loc[(devices["serving"] == _ONE_BY_ONE).to_numpy(), "device"].astype(str))
+        one_by_one = set(devices.loc[(devices["serving"] == FIFO).to_numpy(), "device"].astype(str))
         on_compute = set(devices.loc[devices["messages_on_compute"].to_numpy(np.bool_), "device"].astype(str))
         for spans in trace.span_parts(strategy, replication, _COLUMNS):
             place, took_s, owner = _occupied(spans, links, on_compute, names)

@@ -11,7 +11,7 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Timing
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import ServingDiscipline
+from edgesim.world.discipline import ServingDiscipline
 
 __all__ = ["Coverage", "disciplines", "pads", "recomputes"]
 

@@ -25,7 +25,7 @@ from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.study import Study
 from edgesim.scenario.topology.topology import Layout
 from edgesim.workload.requests import Extent
-from edgesim.world.disciplines import ServingDiscipline
+from edgesim.world.discipline import ServingDiscipline
 
 __all__ = ["Measuring", "Profiles", "check_coverage", "corrections", "find_profiles", "timings"]
 

@@ -33,7 +33,7 @@ from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Workload
 from edgesim.workload.think import FixedThink
 from edgesim.world.device import Device, Endpoint, Power
-from edgesim.world.disciplines import ContinuousBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
 from edgesim.world.routes import link_facts

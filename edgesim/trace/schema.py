@@ -12,13 +12,14 @@ import pyarrow as pa
 
 __all__ = [
     "ALL_TABLES",
+    "FIFO",
     "HOPS",
     "OPTIONAL_TABLES",
+    "PROCESSOR_SHARING",
     "SCHEMA_VERSION",
     "TABLES",
     "Column",
     "CounterName",
-    "Discipline",
     "LinkKind",
     "Origin",
     "Outcome",
@@ -45,6 +46,13 @@ HOPS = (SpanKind.SEND, SpanKind.CONTROL)
 """Kinds of spans that are one hop of a message."""
 
 
+FIFO = "fifo"
+"""The serving discipline that serves one pass at a time, in order of arrival: in a trace of any device."""
+
+PROCESSOR_SHARING = "processor-sharing"
+"""The serving discipline under which passes share a device's time."""
+
+
 class LinkKind(StrEnum):
     """Over what a hop or a sum went, in the scenario's words; a recording may be of either of the others."""
 
@@ -59,16 +67,6 @@ class Origin(StrEnum):
     MEASURED = "measured"
     SCALED = "scaled"
     ANALYTIC = "analytic"
-
-
-class Discipline(StrEnum):
-    """How a device serves several requests."""
-
-    FIFO = "fifo"
-    PROCESSOR_SHARING = "processor-sharing"
-    STATIC = "static"
-    CONTINUOUS = "continuous"
-    BATCHED = "batched"
 
 
 class CounterName(StrEnum):
@@ -286,8 +284,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "serving",
                 _NAME,
-                "How it serves several requests: fifo, processor-sharing, static or continuous.",
-                among=Discipline,
+                "How it serves several requests: its serving discipline, as scenarios name it.",
             ),
             Column("duration_s", pa.float64(), "Length of the run."),
             Column("up_s", pa.float64(), "Time for which it was up."),

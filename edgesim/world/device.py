@@ -10,7 +10,7 @@ from edgesim.model.lateness.laws import Lateness
 from edgesim.model.profile import Timing
 from edgesim.steps import Steps
 from edgesim.world.battery import Battery
-from edgesim.world.disciplines import ServingDiscipline
+from edgesim.world.discipline import ServingDiscipline
 from edgesim.world.service import ServiceLaw
 from edgesim.world.tcp import Tcp
 

@@ -22,7 +22,9 @@ from edgesim.strategies.early_exit.generation import generate
 from edgesim.strategy import Placement, Slice, Stage, Strategy
 from edgesim.testing import check_strategy, worlds
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import ContinuousBatching, FirstComeFirstServed, ProcessorSharing
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.fleet import Fleet
 from edgesim.world.service import Exponential

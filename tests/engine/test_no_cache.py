@@ -19,7 +19,9 @@ from edgesim.strategies.pipeline import Pipeline
 from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import ContinuousBatching, DynamicBatching, StaticBatching
+from edgesim.world.disciplines.batched import DynamicBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
 from edgesim.world.routes import link_facts

@@ -28,13 +28,11 @@ from edgesim.workload.arrivals import Poisson
 from edgesim.workload.lengths import Uniform
 from edgesim.world.battery import Battery
 from edgesim.world.device import Device, Endpoint, Power
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    ServingDiscipline,
-    StaticBatching,
-)
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel

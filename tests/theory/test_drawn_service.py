@@ -12,7 +12,8 @@ from queues import ONE_BLOCK, assert_inside_student_t, farm, replicate, sojourns
 
 from edgesim.rng import key_of, keyed_uniform
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import ProcessorSharing, ServingDiscipline
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 from edgesim.world.service import Exponential, GammaService, ServiceLaw
 from edgesim.world.world import World
 

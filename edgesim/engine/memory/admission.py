@@ -20,7 +20,7 @@ from edgesim.engine.request import LiveRequest
 from edgesim.trace.buffer import Spot
 from edgesim.trace.schema import SpanKind
 from edgesim.world.device import Device
-from edgesim.world.disciplines import Limits
+from edgesim.world.discipline import Limits
 from edgesim.world.holdings import Holdings
 from edgesim.world.world import World
 

@@ -11,7 +11,8 @@ from edgesim.engine.device.site import Site
 from edgesim.engine.device.work import LAST, LATE, Pass
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.world.disciplines import ContinuousBatching, StaticBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.static import StaticBatching
 
 __all__ = ["Batch", "BatchedStation", "IteratingStation", "StaticStation"]
 

@@ -9,7 +9,7 @@ from edgesim.engine.device.work import LAST, LATE, Pass
 from edgesim.engine.process.verb import RequestFailed
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving.batching import Batch, IteratingStation
-from edgesim.world.disciplines import DynamicBatching
+from edgesim.world.disciplines.batched import DynamicBatching
 
 __all__ = ["JoiningStation"]
 

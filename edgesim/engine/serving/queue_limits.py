@@ -9,7 +9,7 @@ from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import RequestFailed, WorkLost
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.serving.fifo import WatchedCompute
-from edgesim.world.disciplines import FirstComeFirstServed
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
 
 __all__ = ["LimitedCompute"]
 

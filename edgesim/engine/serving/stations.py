@@ -13,14 +13,12 @@ from edgesim.engine.serving.fifo import WatchedCompute
 from edgesim.engine.serving.joining import JoiningStation
 from edgesim.engine.serving.queue_limits import LimitedCompute
 from edgesim.engine.serving.time_sharing import TimeSharedStation
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    ServingDiscipline,
-    StaticBatching,
-)
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.batched import DynamicBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 
 __all__ = ["STATIONS", "station_of"]
 

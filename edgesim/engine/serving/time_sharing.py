@@ -11,7 +11,7 @@ from edgesim.engine.device.site import Site
 from edgesim.engine.device.work import Pass
 from edgesim.engine.process.verb import WorkLost
 from edgesim.engine.request import LiveRequest
-from edgesim.world.disciplines import ProcessorSharing
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 
 __all__ = ["TimeSharedStation"]
 

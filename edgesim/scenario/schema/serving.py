@@ -1,93 +1,50 @@
-"""How a device serves several requests at once, as a scenario says it."""
+"""How a device serves several requests at once: the ``serving`` of a device in a scenario."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, ClassVar, get_type_hints
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    create_model,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edgesim.fields import PositiveSeconds, Seconds, is_not_given
-from edgesim.scenario.text.section import Choice, Section
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    ServingDiscipline,
-    StaticBatching,
-)
+from edgesim.plugins import EntryPointGroup
+from edgesim.scenario.text.descriptions import own_descriptions
+from edgesim.scenario.text.open_choice import Alternative, OpenChoice
+from edgesim.world.discipline import DISCIPLINES, ServingDiscipline
 
-__all__ = ["BatchedEntry", "ContinuousEntry", "FifoEntry", "Plain", "ServingChoice", "StaticEntry"]
-
-BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
-QueueLimit = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
-TokenBudget = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+__all__ = ["ServingChoice", "ServingOptions"]
 
 
-class FifoEntry(Section):
-    """One pass at a time, first come, first served."""
+class ServingOptions(Alternative):
+    """Options of a discipline, as a scenario states them."""
 
-    queue_limit: QueueLimit | None = None
-    """Requests that may wait for their first pass; one more fails."""
-    patience_s: PositiveSeconds | None = Field(default=None, alias="patience")
-    """How long a request waits for its first pass before it fails."""
+    discipline: ClassVar[type[ServingDiscipline]]
+    """The class whose fields they are."""
 
-    def limits(self) -> dict[str, Any]:
-        """Limits to the queue, as every discipline with a queue takes them."""
-        return {"queue_limit": self.queue_limit, "patience_s": self.patience_s}
+    def value(self) -> ServingDiscipline:
+        """Return the discipline with these options."""
+        return self.discipline(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class StaticEntry(FifoEntry):
-    """Closed batches: nobody joins until the last of a batch has ended."""
+class ServingChoice(OpenChoice[ServingOptions]):
+    """One discipline; one whose options all have defaults may be written as a word."""
 
-    max_batch: BatchSize = 8
-    """Requests in a batch."""
-    max_wait_s: Seconds = Field(default=0.0, alias="max_wait")
-    """How long the first one waits for company."""
-
-
-class ContinuousEntry(FifoEntry):
-    """One iteration after another over whoever is there, prompts in chunks."""
-
-    max_batch: BatchSize = 16
-    """Requests that are served at once; each keeps its place until it ends."""
-    max_tokens: TokenBudget = 512
-    """Tokens in an iteration, decode steps and prompt chunks together."""
-    cache: Literal["grow", "reserve"] = "grow"
-    """`grow`: KV caches take room token by token, and the last request is preempted where there is none left;
-    `reserve`: room for a request's whole length at once."""
-
-
-class BatchedEntry(FifoEntry):
-    """Like passes that wait when the device is free are one pass; at a stage of a pipeline, too."""
-
-    max_batch: BatchSize = 8
-    """Passes in one."""
-    max_wait_s: Seconds = Field(default=0.0, alias="max_wait")
-    """How long an idle device waits for company after the first has come."""
-
-
-class Plain(Section):
-    """A discipline without options."""
-
-
-class ServingChoice(Choice):
-    """One discipline; ``fifo`` and ``processor-sharing`` may be written as words."""
-
+    group: ClassVar[EntryPointGroup[type[ServingDiscipline]]] = DISCIPLINES
+    order: ClassVar[tuple[str, ...]] = ("fifo", "processor-sharing", "static", "continuous", "batched")
     example: ClassVar[str] = "processor-sharing or {continuous: {max_batch: 16}}"
 
-    fifo: FifoEntry | None = None
-    """One pass at a time, first come, first served."""
-    processor_sharing: Plain | None = Field(default=None, alias="processor-sharing")
-    """All passes at once, each at an equal share of the speed."""
-    static: StaticEntry | None = None
-    """Closed batches."""
-    continuous: ContinuousEntry | None = None
-    """Iteration-level batching with chunked prefill."""
-    batched: BatchedEntry | None = Field(default=None, exclude_if=is_not_given)
-    """Whatever meets at the device is one pass, and goes on request by request."""
+    @classmethod
+    def alternative(cls, entry: Any) -> type[ServingOptions]:
+        """Return the section of a discipline's options."""
+        return _options(entry)
 
     @model_validator(mode="before")
     @classmethod
@@ -99,20 +56,23 @@ class ServingChoice(Choice):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Allow the single word, too."""
-        words: dict[str, Any] = {"enum": ["fifo", "processor-sharing", "static", "continuous", "batched"]}
-        return {"anyOf": [words, handler(core_schema)]}
+        return {
+            "anyOf": [{"enum": list(cls.names())}, super().__get_pydantic_json_schema__(core_schema, handler)]
+        }
 
     def value(self) -> ServingDiscipline | None:
-        """Return the discipline as the engine knows it; None is first come, first served, without limits."""
-        if self.processor_sharing is not None:
-            return ProcessorSharing()
-        if self.static is not None:
-            return StaticBatching(self.static.max_batch, self.static.max_wait_s, **self.static.limits())
-        if self.batched is not None:
-            return DynamicBatching(self.batched.max_batch, self.batched.max_wait_s, **self.batched.limits())
-        if self.continuous is not None:
-            entry = self.continuous
-            return ContinuousBatching(entry.max_batch, entry.max_tokens, entry.cache, **entry.limits())
-        if self.fifo is not None and (self.fifo.queue_limit or self.fifo.patience_s):
-            return FirstComeFirstServed(**self.fifo.limits())
-        return None
+        """Return the discipline; None is first come, first served, without limits."""
+        discipline = self.chosen.value()
+        return None if discipline.is_default else discipline
+
+
+@cache
+def _options(kind: Any) -> type[ServingOptions]:
+    hints, texts = get_type_hints(kind, include_extras=True), own_descriptions(kind)
+    options: dict[str, Any] = {}
+    for field in fields(kind):
+        default = ... if field.default is MISSING else field.default
+        options[field.name] = (hints[field.name], Field(default, description=texts.get(field.name)))
+    made = create_model(f"{kind.__name__}Options", __base__=ServingOptions, __doc__=kind.__doc__, **options)
+    made.discipline = kind
+    return made

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["add_descriptions", "descriptions"]
+__all__ = ["add_descriptions", "descriptions", "own_descriptions"]
 
 
 @cache
@@ -25,7 +25,7 @@ def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for kind in reversed(model.__mro__):
         if issubclass(kind, BaseModel) and kind is not BaseModel:
-            found |= _own(kind.__pydantic_generic_metadata__["origin"] or kind)
+            found |= own_descriptions(kind.__pydantic_generic_metadata__["origin"] or kind)
     for name, field in model.model_fields.items():
         if field.description is not None:
             found[name] = field.description
@@ -42,7 +42,7 @@ def add_descriptions(schema: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 @cache
-def _own(kind: type) -> dict[str, str]:
+def own_descriptions(kind: type) -> dict[str, str]:
     """Texts below the fields of one class, without those of its bases."""
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]

@@ -72,11 +72,17 @@ class OpenChoice(Section, Generic[Entry]):
     model_config = ConfigDict(extra="allow")
 
     group: ClassVar[EntryPointGroup[Any]]
-    """Whose entries are the alternatives: subclasses of :class:`Alternative`."""
+    """The group of the alternatives: :class:`Alternative` classes, or entries that :meth:`alternative` reads."""
     order: ClassVar[tuple[str, ...]] = ()
     """Names that messages and listings name first."""
     example: ClassVar[str]
     """One choice as it is written, for messages."""
+
+    @classmethod
+    def alternative(cls, entry: Any) -> type[Alternative]:
+        """Return the section of an entry's options; by default the entry is one."""
+        found: type[Alternative] = entry
+        return found
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -112,7 +118,7 @@ class OpenChoice(Section, Generic[Entry]):
         if value is None:
             refuse(f"'{name}' has no value; expected one, such as {cls.example}")
         try:
-            kind: type[Alternative] = plugins.load(cls.group, name)
+            kind = cls.alternative(plugins.load(cls.group, name))
         except InputError as error:
             refuse(str(error))
         if isinstance(value, kind):
@@ -166,8 +172,9 @@ class OpenChoice(Section, Generic[Entry]):
         known = plugins.discover_all(cls.group)
         properties = {}
         for name in cls.names():
-            kind = known[name]
-            if not isinstance(kind, InputError):
+            entry = known[name]
+            if not isinstance(entry, InputError):
+                kind = cls.alternative(entry)
                 inner = kind.__get_pydantic_json_schema__(kind.__pydantic_core_schema__, handler)
                 properties[name] = inner | {"description": plugins.first_line(kind)}
         handler.resolve_ref_schema(schema).update(

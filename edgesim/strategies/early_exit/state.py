@@ -14,7 +14,6 @@ from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import OffloadingNetwork
 from edgesim.planning.offloading.queue_cost import wait_and_service_s
 from edgesim.strategies.early_exit.demand import Traffic, device_of
-from edgesim.world.disciplines import FirstComeFirstServed
 from edgesim.world.fleet import Fleet
 
 __all__ = ["RunState"]
@@ -77,7 +76,7 @@ class RunState:
         self.n_here = [0] * network.n_nodes
         self.n_served, self.served_s = [0] * network.n_nodes, [0.0] * network.n_nodes
         servings = (fleet.device(device).serving for device in devices)
-        self.is_timed = [each is None or isinstance(each, FirstComeFirstServed) for each in servings]
+        self.is_timed = [each is None or each.is_in_turn for each in servings]
         own_s = wait_and_service_s(
             network.service_s, np.minimum(flow_of(network, plan).utilisation, _MOST), network.scv
         )

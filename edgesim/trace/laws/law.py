@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
-from edgesim.trace.schema import Discipline
+from edgesim.trace.schema import FIFO
 
 __all__ = ["Law", "RowLaw", "There", "is_close", "rounding_s"]
 
@@ -160,7 +160,7 @@ class There:
     @property
     def is_fifo(self) -> BoolArray:
         """Of each device, whether it serves one pass at a time."""
-        return self.devices.named("serving", Discipline.FIFO)
+        return self.devices.named("serving", FIFO)
 
 
 def is_close(a: npt.ArrayLike, b: npt.ArrayLike, slack: npt.ArrayLike = 0.0) -> BoolArray:

@@ -19,7 +19,7 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategies.tensor_parallel import GroupPlacement, TensorParallel
 from edgesim.world.battery import Battery
 from edgesim.world.device import Endpoint
-from edgesim.world.disciplines import FirstComeFirstServed
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
 from edgesim.world.faults import Faults
 from edgesim.world.fleet import Fleet
 from edgesim.world.world import World

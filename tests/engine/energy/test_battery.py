@@ -15,7 +15,7 @@ from edgesim.workload.arrivals import Bursts, Poisson
 from edgesim.workload.lengths import Fixed
 from edgesim.world.battery import Battery
 from edgesim.world.device import Power
-from edgesim.world.disciplines import ProcessorSharing
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.medium import Medium, RadioChannel

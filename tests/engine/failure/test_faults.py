@@ -25,12 +25,10 @@ from edgesim.strategy import DeviceDown, MessageLost, Token
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.world.device import Endpoint, Power
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link

@@ -27,7 +27,9 @@ from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.workload.requests import Request
 from edgesim.workload.sessions import Sessions
 from edgesim.workload.think import FixedThink
-from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, StaticBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
 from edgesim.world.service import Exponential, ServiceLaw

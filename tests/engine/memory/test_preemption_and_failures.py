@@ -22,7 +22,7 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategy import DeviceDown, Token
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import ContinuousBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.world import World

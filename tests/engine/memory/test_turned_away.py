@@ -11,7 +11,7 @@ from miniature import Serve, device, model, run, world
 from edgesim.engine.cluster import RequestFailed
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
-from edgesim.world.disciplines import ContinuousBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
 from edgesim.world.faults import Faults, Retry
 from edgesim.world.link import Link
 from edgesim.world.world import World

@@ -15,12 +15,10 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint, Power
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.faults import Faults
 from edgesim.world.link import Link
 

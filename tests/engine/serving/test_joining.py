@@ -21,7 +21,7 @@ from edgesim.trace.reader import Trace
 from edgesim.trace.writer import TraceFolder
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import DynamicBatching
+from edgesim.world.disciplines.batched import DynamicBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
 from edgesim.world.routes import link_facts

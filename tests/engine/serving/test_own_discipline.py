@@ -20,7 +20,7 @@ from edgesim.trace.schema import Discipline
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.disciplines import ServingDiscipline
+from edgesim.world.discipline import ServingDiscipline
 
 WHOLE = Slice(0, 4, embedding=True, head=True)
 

@@ -15,12 +15,10 @@ from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.workload.arrivals import Bursts, Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ServingDiscipline,
-    StaticBatching,
-)
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.faults import Faults
 
 WHOLE = Slice(0, N_BLOCKS, embedding=True, head=True)

@@ -19,7 +19,10 @@ from edgesim.model.architecture import Architecture, Slice
 from edgesim.workload.arrivals import Bursts, Deterministic, Poisson
 from edgesim.workload.lengths import Fixed, Uniform
 from edgesim.world.device import Endpoint, Power
-from edgesim.world.disciplines import ContinuousBatching, ProcessorSharing, ServingDiscipline, StaticBatching
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.link import Link
 
 N_BLOCKS = 4

@@ -14,13 +14,11 @@ from edgesim.scenario.load import parse
 from edgesim.strategies.tensor_parallel import TensorParallel
 from edgesim.workload.arrivals import Bursts
 from edgesim.workload.lengths import Fixed
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    DynamicBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    StaticBatching,
-)
+from edgesim.world.disciplines.batched import DynamicBatching
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 from edgesim.world.fleet import Fleet
 from edgesim.world.link import Link
 from edgesim.world.service import Exponential

@@ -9,13 +9,11 @@ import pytest
 from edgesim.errors import ScenarioError
 from edgesim.scenario.load import parse
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.world.disciplines import (
-    ContinuousBatching,
-    FirstComeFirstServed,
-    ProcessorSharing,
-    ServingDiscipline,
-    StaticBatching,
-)
+from edgesim.world.discipline import ServingDiscipline
+from edgesim.world.disciplines.continuous import ContinuousBatching
+from edgesim.world.disciplines.fifo import FirstComeFirstServed
+from edgesim.world.disciplines.processor_sharing import ProcessorSharing
+from edgesim.world.disciplines.static import StaticBatching
 
 Parse = Callable[..., Scenario]
 BOX = "kind: jetson-orin-nano"

@@ -1,0 +1,1 @@
+"""edgesim's own serving disciplines as values, a module each, named as in scenarios (``_`` for ``-``)."""
