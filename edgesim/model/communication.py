@@ -93,6 +93,8 @@ class Communication:
         Overhead of the loop over passes: before the first pass, and per token.
     measured_at
         UTC, ISO 8601.
+    rested_s
+        The part of a sum's cost that a member lost because it computed more slowly after sleeping.
 
     Not modelled: networks other than the host's loopback, sums over more members than were measured.
     """
@@ -104,6 +106,7 @@ class Communication:
     step_before_s: float
     step_s: float
     measured_at: str
+    rested_s: float = 0.0
 
     @property
     def endpoint(self) -> Cost:
@@ -165,6 +168,7 @@ class Communication:
             step_before_s=_seconds(facts, "step_before_s"),
             step_s=_seconds(facts, "step_s"),
             measured_at=facts["measured_at"],
+            rested_s=_seconds(facts, "rested_s") if "rested_s" in facts else 0.0,
         )
 
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.measure.real.crew import Answer, Crew, Worker, free_cores
+from edgesim.measure.real.rests import computing_s
 from edgesim.measure.typical import typical
 from edgesim.model.architecture import Architecture
 from edgesim.model.communication import Communication, MessageCost, SumCost
@@ -164,6 +165,14 @@ class Context:
                 found.note(f"{'sums' if sums else 'apart'} {rank}", each)
             if sums:
                 found.note_sums(n_prompt, *(each["sums_s"] for each in members))
+        rests = {"sums": False, "rest_s": self.sum_s()}
+        order = {"do": "together", "model": f"{_NAME}-shard", **rests, **asked}
+        for rank, each in enumerate(self._ask([(worker, order) for worker in self.workers])):
+            found.note_rests(rank, each)
+
+    def sum_s(self) -> float:
+        """Return the typical time of a decoding step's sum so far."""
+        return self._found.sums(_DECODE)
 
     def communication(self, fastest: int = 1) -> Communication:
         """Return the costs measured since :meth:`begin`, over at least two turns.
@@ -183,6 +192,7 @@ class Context:
         slowed_s = longer_s / 2 - float(found.messages(_DECODE).sum())
         alone_s = max(found.passes(f"apart {rank}") for rank in (0, 1))
         together_s = max(found.passes(f"sums {rank}") for rank in (0, 1))
+        rested_s = max(found.passes(f"rests {rank}") for rank in (0, 1))
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
         for n_new in (_DECODE, *_PROMPTS):
             send_s, transit_s, receive_s = found.messages(n_new).tolist()
@@ -192,6 +202,7 @@ class Context:
             messages=tuple(messages),
             sums=tuple(sums),
             n_members=2,
+            rested_s=max(0.0, (rested_s - alone_s) / (2 * self._architecture.n_blocks)),
             context=f"a Llama of {self._architecture.n_parameters / 1e6:.0f} M parameters",
             step_before_s=found.middle(found.before_s),
             step_s=found.middle(found.steps_s),
@@ -237,6 +248,10 @@ class _Found:
             n_new = n_prompt if number < self._n_sums else _DECODE
             entered_at_s, left_at_s = (max(each) for each in zip(*instants, strict=True))
             self._sums_s[n_new].append(left_at_s - entered_at_s)
+
+    def note_rests(self, rank: int, answer: Answer) -> None:
+        """Store a member's times between tokens without the sleeps that took the place of its sums."""
+        self._passes_s[f"rests {rank}"] += computing_s(answer, self._n_sums)
 
     def middle(self, seconds: Sequence[float]) -> float:
         """Return the typical value of some times."""

@@ -6,7 +6,7 @@ All instants are of the host's monotonic clock, which its processes share.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from edgesim.measure.real.part import Part, Tensor
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
-__all__ = ["Visit", "alone", "follow", "generated", "lead"]
+__all__ = ["Visit", "alone", "follow", "generated", "lead", "rested"]
 
 
 class Visit(NamedTuple):
@@ -178,6 +178,47 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         sender.send(header, _bytes(states))
         at_s = arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
         visits.append(Visit(header.n_new, header.n_context, *at_s))
+
+
+@torch.inference_mode()
+def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
+    """Time decoding steps of a part, each right after another and again after a sleep.
+
+    A first part computes the head as well, as it does between two tokens.
+
+    Parameters
+    ----------
+    n_prompt
+        Tokens in the cache at the start.
+    rests_s
+        Sleeps [s], in the order in which they are tried.
+
+    Returns
+    -------
+    dict
+        ``awake_s`` and ``rested_s``, a time [s] for each sleep.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    cache = part.cache()
+    states = part.run(cache, part.example(n_prompt, generator), 0)
+    given, n_context = part.example(1, generator), n_prompt
+
+    def step_s() -> float:
+        nonlocal states, n_context
+        began_at_s = perf_counter()
+        if part.is_first:
+            part.logits(states)
+        states = part.run(cache, given, n_context)
+        n_context += 1
+        return perf_counter() - began_at_s
+
+    step_s()
+    awake_s, rested_s = [], []
+    for rest_s in rests_s:
+        awake_s.append(step_s())
+        sleep(rest_s)
+        rested_s.append(step_s())
+    return {"awake_s": awake_s, "rested_s": rested_s}
 
 
 def _bytes(states: Tensor) -> memoryview:

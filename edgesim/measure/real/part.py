@@ -41,6 +41,8 @@ class Part:
 
     Attributes
     ----------
+    is_first
+        Whether it has the embedding.
     embedding_at_s, ready_at_s
         When the embedding and the first block began in the latest pass.
     """
@@ -53,7 +55,7 @@ class Part:
             )
         places = MODULE_PATHS[family]
         self._base = model.get_submodule(places.blocks.rpartition(".")[0])
-        self._config, self._is_first = model.config, first == 0
+        self._config, self.is_first = model.config, first == 0
         blocks = list(model.get_submodule(places.blocks))[first:last]
         setattr(self._base, places.blocks.rpartition(".")[2], nn.ModuleList(blocks))
         for number, block in enumerate(blocks):  # the index of its keys and values in a cache
@@ -62,11 +64,17 @@ class Part:
         setattr(self._base, places.head.rpartition(".")[2], nn.Identity())
         self.embedding_at_s = self.ready_at_s = 0.0
         blocks[0].register_forward_pre_hook(self._note_ready)
-        if self._is_first:
+        if self.is_first:
             model.get_submodule(places.embedding).register_forward_pre_hook(self._note_embedding)
         elif family == "gpt2":
             self._base.wpe = _NoPositions()
         self.hidden_size = int(self._config.hidden_size)
+
+    def example(self, n_tokens: int, generator: torch.Generator) -> Tensor:
+        """Draw a valid input of :meth:`run`."""
+        if self.is_first:
+            return torch.randint(self._config.vocab_size, (1, n_tokens), generator=generator)
+        return torch.randn(1, n_tokens, self.hidden_size, generator=generator)
 
     def cache(self) -> DynamicCache:
         """Return an empty KV cache for its blocks."""
@@ -86,7 +94,7 @@ class Part:
         """
         n_new = given.shape[1]
         positions = torch.arange(n_context, n_context + n_new)[None]
-        named = {"input_ids" if self._is_first else "inputs_embeds": given}
+        named = {"input_ids" if self.is_first else "inputs_embeds": given}
         found = self._base(position_ids=positions, past_key_values=cache, use_cache=True, **named)
         states: Tensor = found.last_hidden_state
         return states

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import torch.distributed as dist
@@ -37,12 +37,15 @@ class Sums:
     is_on
         Whether members sum; else each continues with its own partial result, which is meaningless but takes
         as long to compute.
+    rest_s
+        How long a member that does not sum sleeps where it would [s].
     instants_s
-        When each sum so far was entered and left.
+        When each sum, or sleep in its place, was entered and left.
     """
 
     def __init__(self, model: Any, family: str) -> None:
         self.is_on = True
+        self.rest_s = 0.0
         self.instants_s: list[tuple[float, float]] = []
         places = MODULE_PATHS[family]
         for block in model.get_submodule(places.blocks).children():
@@ -50,9 +53,12 @@ class Sums:
                 block.get_submodule(path).register_forward_hook(self._sum)
 
     def _sum(self, module: object, given: object, result: Tensor) -> Tensor:
-        if self.is_on:
+        if self.is_on or self.rest_s:
             entered_at_s = perf_counter()
-            dist.all_reduce(result)
+            if self.is_on:
+                dist.all_reduce(result)
+            else:
+                sleep(self.rest_s)
             self.instants_s.append((entered_at_s, perf_counter()))
         return result
 

@@ -15,7 +15,7 @@ import torch
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
 from edgesim.measure.real.gauge import Gauge
-from edgesim.measure.real.loops import alone, follow, generated, lead
+from edgesim.measure.real.loops import alone, follow, generated, lead, rested
 from edgesim.measure.real.part import Part
 from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
 from edgesim.measure.real.sums import Sums, barrier, join, leave
@@ -58,6 +58,7 @@ class Workshop:
             "lead": self._lead,
             "follow": self._follow,
             "together": self._together,
+            "rest": self._rest,
             "logits": self._logits,
             "gauge": self._gauge,
             "round": self._round,
@@ -153,10 +154,14 @@ class Workshop:
         """Generate as a member of a group: with sums, or each member with its own part only."""
         sums = self._loaded[order["model"]].sums
         assert sums is not None, "the order does not fit this kind of model"
-        sums.is_on, sums.instants_s = order["sums"], []
+        sums.is_on, sums.rest_s, sums.instants_s = order["sums"], order.get("rest_s", 0.0), []
         barrier()
         found = alone(self._part(order), order["prompt"], order["n_out"])
         return {**found, "sums_s": sums.instants_s}
+
+    def _rest(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Time passes of a part after sleeps, and without."""
+        return rested(self._part(order), order["n_prompt"], order["rests_s"])
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:

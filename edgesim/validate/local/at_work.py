@@ -12,6 +12,7 @@ import numpy as np
 from edgesim.measure.grid import Grid
 from edgesim.measure.real.crew import Answer, Crew, Order, Worker
 from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
+from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.prediction import stage_blocks
@@ -22,6 +23,7 @@ __all__ = ["AtWork", "hired"]
 
 _GAUGE = "gauge"
 _MEMBERS = 2  # number of members in a group
+_REST_TOKENS = 6  # of which the last five are timed
 _SEED = 7  # of the random prompts
 
 
@@ -74,11 +76,12 @@ class AtWork:
 
     def begin_communication(self) -> None:
         """Start measuring the cost of messages and sums, if there are several processes."""
+        self._rests = Rests(len(self._stages), 2 * self._shape.architecture.n_blocks)
         if self._context is not None:
             self._context.begin()
 
     def communicate_once(self) -> None:
-        """Measure messages and sums once more."""
+        """Measure messages and sums once more, and what this model's parts lose by sleeping."""
         if self._context is None:
             return
         is_pair = len(self._stages) == _MEMBERS
@@ -87,6 +90,11 @@ class AtWork:
         self._context.turn()
         if not is_pair:
             form_ring(self._crew, self._stages)
+        self._rest_once(self._context.sum_s())
+
+    def rest_losses(self, fastest: int) -> RestLosses | None:
+        """Return what passes lose after sleeps; None with a single process."""
+        return None if self._context is None else self._rests.losses(fastest)
 
     def communication(self, fastest: int) -> Communication | None:
         """Return the cost of messages and sums; None with a single process."""
@@ -186,6 +194,27 @@ class AtWork:
             busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - idle_s)
         # Members of a group must generate the same tokens, since none are exchanged.
         return {**answers[0], "busy_s": busy_s, "other_ids": [answer["ids"] for answer in answers[1:]]}
+
+    def _rest_once(self, sum_s: float) -> None:
+        """Time each stage after sleeps, and a group's members with sleeps in the place of sums."""
+        n_prompt = self._extent.n_prompt
+        order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt, "rests_s": list(RESTS_S)}
+        for number, stage in enumerate(self._stages):
+            self._rests.add_stage(number, self._ask([(stage, order)])[0])
+        n_out = min(self._extent.n_out, _REST_TOKENS)
+        apart = {
+            "do": "together",
+            "model": "shard",
+            "prompt": self._prompts[0],
+            "n_out": n_out,
+            "sums": False,
+        }
+        without, between = (
+            self._ask([(member, {**apart, "rest_s": rest_s}) for member in self._members])
+            for rest_s in (0.0, sum_s)
+        )
+        for answers in zip(without, between, strict=True):
+            self._rests.add_member(*answers)
 
     def _hold(self, workers: Sequence[Worker], name: str, parts: Sequence[dict[str, Any]]) -> None:
         order = {**self._shape.order(), "do": "hold", "as": name}

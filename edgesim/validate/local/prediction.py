@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from edgesim import runner
+from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Point, Profile
@@ -23,7 +25,15 @@ from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
-__all__ = ["predicted", "scenario", "stage_blocks", "with_awakening", "with_loop_steps", "with_messages"]
+__all__ = [
+    "predicted",
+    "scenario",
+    "stage_blocks",
+    "with_awakening",
+    "with_loop_steps",
+    "with_messages",
+    "with_rests",
+]
 
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
@@ -51,10 +61,13 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
-def with_awakening(profile: Profile, communication: Communication) -> Profile:
-    """Add the wake-up slowdown to the step before the first pass of a single device, as in a ring."""
+def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
+    """Add to the step before a single device's first pass what it loses for having slept before.
+
+    Taken is the first stage's loss after the longest sleep.
+    """
     points = tuple(
-        _having(point, point.median_s + communication.slowed_s)
+        _having(point, point.median_s + losses.after(0, inf))
         if point.component is Component.STEP and point.phase is Phase.PREFILL
         else point
         for point in profile.points
@@ -62,8 +75,19 @@ def with_awakening(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
+def with_rests(profile: Profile, losses: RestLosses) -> Profile:
+    """Add to the shards of a block what a member loses for having slept in the block's two sums."""
+    points = tuple(
+        _having(point, point.median_s + 2.0 * losses.sum_s)
+        if point.component is Component.BLOCK and point.n_shards > 1
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
 def with_messages(
-    profile: Profile, communication: Communication, n_blocks: int, *, is_first: bool, sleeps: bool
+    profile: Profile, communication: Communication, n_blocks: int, *, is_first: bool, slowed_s: float
 ) -> Profile:
     """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
 
@@ -81,11 +105,10 @@ def with_messages(
         Blocks of the stage.
     is_first
         Whether the stage has the embedding.
-    sleeps
-        Whether every message wakes the process, which then computes more slowly.
+    slowed_s
+        What a pass loses because the process has slept until its message arrived.
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
-    slowed_s = communication.slowed_s if sleeps else 0.0
     preludes_s = {
         (point.phase, point.at): 0.0 if is_first else point.median_s
         for point in profile.points
@@ -153,7 +176,7 @@ def scenario(
         rate_bps = _rate_bps(cost.s_per_byte / 2.0)
         wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": "0 s"}
         strategy = {"use": "tensor_parallel", "over": devices, "all_reduce": "star"}
-        strategy["per_sum"] = _time(cost.fixed_s)
+        strategy["per_sum"] = _time(max(0.0, cost.fixed_s - communication.rested_s))  # that is in the passes
     return {
         "name": "validate-local",
         "model": {"architecture": str(model), "dtype": "float32"},
@@ -193,12 +216,15 @@ def predicted(
     extent: Extent,
     profiles: Sequence[Profile],
     communication: Communication | None,
+    losses: RestLosses | None,
     folder: Path,
 ) -> Figures:
     """Simulate a setting.
 
     Parameters
     ----------
+    losses
+        What processes compute more slowly after they have slept; None for a single device.
     folder
         Folder for intermediate files; must not exist yet.
     """
@@ -210,11 +236,21 @@ def predicted(
     if setting.kind == "pipeline":
         assert communication is not None
         cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
-        awake = _always_awake(profiles, cuts, setting, communication, extent)
+        assert losses is not None
+        idle_s = _idle_s(profiles, cuts, setting, communication, extent)
         profiles = [
-            with_messages(profile, communication, last - first, is_first=first == 0, sleeps=number != awake)
+            with_messages(
+                profile,
+                communication,
+                last - first,
+                is_first=first == 0,
+                slowed_s=losses.after(number, idle_s[number]),
+            )
             for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
         ]
+    elif setting.kind == "tensor":
+        assert losses is not None
+        profiles = [with_rests(profile, losses) for profile in profiles]
     for number, profile in enumerate(profiles):
         files.append(folder / f"profile-{number}.parquet")
         profile.save(files[-1])
@@ -224,16 +260,17 @@ def predicted(
     return _figures(runner.run(prepared, folder / "trace"), setting)
 
 
-def _always_awake(
+def _idle_s(
     profiles: Sequence[Profile],
     cuts: Sequence[tuple[int, int]],
     setting: Setting,
     communication: Communication,
     extent: Extent,
-) -> int | None:
-    """Return the stage that never sleeps because a message is always waiting, if any: the busiest one.
+) -> list[float]:
+    """Return how long each stage sleeps between two passes of decoding.
 
-    This is so where all samples in flight together keep it busy for longer than one sample takes to go round.
+    A token takes a cycle: as long as one sample needs to go round, shared by all samples in flight, but never
+    less than the busiest stage's pass.
     """
     n_bytes = profiles[0].architecture.activation_bytes(1)
     handling_s = 2.0 * communication.endpoint.seconds(n_bytes)
@@ -246,9 +283,9 @@ def _always_awake(
     way_s = setting.link.latency_s + communication.transit.seconds(n_bytes)
     if setting.link.rate_bps is not None:
         way_s += bits(n_bytes) / setting.link.rate_bps
-    busiest_s = max(passes_s)
-    is_awake = setting.n_samples * busiest_s >= sum(passes_s) + len(passes_s) * way_s
-    return passes_s.index(busiest_s) if is_awake else None
+    round_s = sum(passes_s) + len(passes_s) * way_s
+    cycle_s = max(*passes_s, round_s / setting.n_samples)
+    return [cycle_s - pass_s for pass_s in passes_s]
 
 
 def _time(seconds: float) -> str:

@@ -175,6 +175,7 @@ def _of_shape(
                             plan.extent,
                             taken.charged(setting),
                             taken.communication,
+                            taken.losses,
                             folder / f"run-{next(numbers)}",
                         )
                     )
@@ -232,6 +233,7 @@ class _Repetition:
         )[0]
         self.crowded = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
         self.communication = at_work.communication(plan.fastest)
+        self.losses = at_work.rest_losses(plan.fastest)
 
     def _measured(
         self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
@@ -250,8 +252,8 @@ class _Repetition:
     def charged(self, setting: Setting) -> list[Profile]:
         """Return the profiles of a setting's devices."""
         if setting.kind == "single":
-            lone, communication = self.lone, self.communication
-            return [lone if communication is None else with_awakening(lone, communication)]
+            lone = self.lone
+            return [lone if self.losses is None else with_awakening(lone, self.losses)]
         assert self.communication is not None
         taken = self.crowded if setting.is_crowded else [self.lone]
         by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgesim.errors import InputError
+from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.communication import Communication, MessageCost, SumCost
@@ -37,6 +38,8 @@ MS = {
 SHARD = 0.6
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
 SUM_S, SUM_S_PER_BYTE = 300e-6, 1e-9
+RESTED_S = 25e-6  # the part of a sum's cost that the other model lost after sleeping
+LOSSES = RestLosses(stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2, sum_s=40e-6)
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
 
 
@@ -90,6 +93,7 @@ def communication() -> Communication:
         step_before_s=STEP_BEFORE_S,
         step_s=STEP_S,
         measured_at="2026-01-01T00:00:00+00:00",
+        rested_s=RESTED_S,
     )
 
 
@@ -103,7 +107,8 @@ def foresee(tmp_path: Path) -> Foresee:
         if setting.kind != "single":
             charged = with_loop_steps(charged, communication())
         folder = tmp_path / f"run of {setting.n_samples}"
-        return predicted(SHAPE, setting, EXTENT, [charged] * setting.n_devices, communication(), folder)
+        profiles = [charged] * setting.n_devices
+        return predicted(SHAPE, setting, EXTENT, profiles, communication(), LOSSES, folder)
 
     return figures
 
@@ -192,7 +197,7 @@ def test_only_a_stage_that_all_samples_keep_busy_does_not_sleep(foresee: Foresee
 
 def test_a_device_that_sleeps_begins_slowly() -> None:
     charged = profile(SHAPE)
-    awakened = with_awakening(charged, communication())
+    awakened = with_awakening(charged, LOSSES)
 
     for before, after in zip(charged.points, awakened.points, strict=True):
         is_first = before.component is Component.STEP and before.phase is Phase.PREFILL
@@ -203,13 +208,13 @@ def test_a_group_computes_shards_and_sums_twice_in_every_block(foresee: Foresee)
     found = foresee(Setting(kind="tensor", n_devices=2))
 
     def pass_s(n_new: int, block_ms: float, ends_ms: float) -> float:
-        one_sum_s = SUM_S + SUM_S_PER_BYTE * n_new * STATE_BYTES
+        one_sum_s = SUM_S - RESTED_S + LOSSES.sum_s + SUM_S_PER_BYTE * n_new * STATE_BYTES
         return (3 * SHARD * block_ms + ends_ms) * 1e-3 + 6 * one_sum_s + STEP_S
 
     assert found.ttft_s == pytest.approx(pass_s(16, 20.0, 3.5) + STEP_BEFORE_S, rel=1e-5)
     assert found.tpot_s == pytest.approx(pass_s(1, 4.0, 2.1), rel=1e-5)
     lasted_s = found.ttft_s + 4 * found.tpot_s
-    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3
+    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3 + 5 * 6 * LOSSES.sum_s
     assert found.utilisation[1] == pytest.approx(shards_s / lasted_s, rel=1e-5)
 
 

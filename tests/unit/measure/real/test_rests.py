@@ -1,0 +1,64 @@
+"""What passes lose after sleeps, against differences taken by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from edgesim.measure.real.loops import rested
+from edgesim.measure.real.part import Part
+from edgesim.measure.real.rests import RestLosses, Rests, computing_s
+from edgesim.measure.real.weights import untrained_model
+from edgesim.validate.local.shapes import shape_named
+
+
+def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
+    losses = RestLosses(stages_s=((1e-4, 3e-4, 5e-4), (0.0, 0.0, 0.0)), sum_s=0.0)
+
+    assert losses.after(0, 0.0) == 0.0
+    assert losses.after(0, 0.5e-3) == pytest.approx(0.5e-4)
+    assert losses.after(0, 2.5e-3) == pytest.approx(2e-4)
+    assert losses.after(0, 1.0) == losses.after(0, 16e-3) == 5e-4
+    assert losses.after(1, 1.0) == 0.0
+
+
+def test_a_member_computes_between_its_sums() -> None:
+    """Two sums a pass of 10 and 20 ms; the first pass, of the prompt, is not between two tokens."""
+    sums_s = [(0.0, 0.5), (0.5, 0.9), (1.0, 1.01), (1.02, 1.04), (1.2, 1.21), (1.3, 1.32)]
+    answer = {"emitted_at_s": [[1.0, 1.1, 1.4]], "sums_s": sums_s}
+
+    assert computing_s(answer, n_sums=2) == pytest.approx([0.07, 0.27])
+
+
+def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
+    rests = Rests(n_stages=2, n_sums=2)
+    for _ in range(3):
+        rests.add_stage(0, {"awake_s": [1.0, 1.0, 1.0], "rested_s": [1.1, 1.2, 1.4]})
+        rests.add_stage(1, {"awake_s": [2.0, 2.0, 2.0], "rested_s": [1.9, 2.0, 2.5]})
+    apart = {"emitted_at_s": [[0.0, 1.0, 2.0]]}
+    between = {"emitted_at_s": [[0.0, 2.0, 4.0]], "sums_s": [(0.0, 0.1)] * 2 + [(0.0, 0.4)] * 4}
+    rests.add_member(apart, between)
+
+    losses = rests.losses(fastest=1)
+
+    assert losses.stages_s[0] == pytest.approx((0.1, 0.2, 0.4))
+    assert losses.stages_s[1] == pytest.approx((0.0, 0.0, 0.5))  # none is below zero
+    assert losses.sum_s == pytest.approx((2.0 - 0.8 - 1.0) / 2)
+
+
+@pytest.mark.parametrize("blocks", [(0, 2), (2, 3)])
+def test_passes_are_timed_awake_and_after_each_sleep(
+    blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept_s: list[float] = []
+    monkeypatch.setattr("edgesim.measure.real.loops.sleep", slept_s.append)
+    shape = shape_named("tiny-gpt2")
+    part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, *blocks)
+
+    found = rested(part, 4, [0.1, 0.2])
+
+    assert slept_s == [0.1, 0.2]
+    assert {key: np.shape(each) for key, each in found.items()} == {"awake_s": (2,), "rested_s": (2,)}
+    assert min(*found["awake_s"], *found["rested_s"]) > 0.0
