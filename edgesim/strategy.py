@@ -188,8 +188,8 @@ class Strategy(BaseModel):
 
         Such a strategy is placed like any other and trained as :meth:`training` specifies (``edgesim run``
         trains it on first use and keeps the policy). The run then uses the strategy that :meth:`with_policy`
-        returns. During training, the trainer makes every decision of that name; the strategy's own choice is
-        not evaluated.
+        returns. During training, the trainer makes every decision with the name given by :meth:`training`;
+        the strategy's own choice is not evaluated.
         """
         return False
 
@@ -209,10 +209,11 @@ class Strategy(BaseModel):
 
     @property
     def options_beside_training(self) -> Collection[str]:
-        """Names of options that do not affect training; a kept policy is reused if only these differ.
+        """Names of options that are not part of the key under which a trained policy is kept.
 
-        Examples are options of another decision rule, such as a threshold, and options that the return value
-        of :meth:`training` already contains. Options that :meth:`with_policy` sets are excluded in any case.
+        These are options that do not affect training, such as a threshold of another decision rule, and
+        options whose effect is contained in the return value of :meth:`training`, which is part of the key.
+        Options that :meth:`with_policy` sets are left out in any case.
         """
         return ()
 

@@ -61,7 +61,7 @@ def test_it_advises(edgesim: Edgesim, trace: Trace) -> None:
         (("--request", 10**6), "no request 1000000 under local"),
         (("--strategy", "other"), "no complete run of 'other'; expected one of local, offload"),
         (("--request", 1, "--replication", 7), "no complete replication 7 of local; expected one of 0, 1"),
-        (("--advice", "--request", 1), "--advice: it is about all requests of a strategy"),
+        (("--advice", "--request", 1), "--advice: it is for all requests of a strategy"),
         (("--advice", "--budget", 2), "--budget: expected 8 runs or more"),
     ],
 )

@@ -115,7 +115,7 @@ def test_what_scaling_had_to_change_is_said_by_check_and_kept_with_the_run(edges
     said = edgesim("check", *words)
     assert said.status == 0, said.err
     line = next(line for line in said.out.splitlines() if line.startswith(f"{box} as scaled:"))
-    assert "times changed so that none falls with more tokens or a larger batch" in line
+    assert "times adjusted so that none decreases with more tokens or a larger batch" in line
 
     out = tmp_path / "out"
     assert edgesim("run", *words, "--set", "horizon=5 s", "--replications", 1, "--out", out).status == 0

@@ -85,7 +85,7 @@ def test_exits_are_trained_into_a_folder_of_their_own(
     measured = json.loads((out / "exits.json").read_text())["measured"]
     assert [row["block"] for row in measured] == [1, 2]
     assert f"{measured[0]['bits_per_byte']:.3f}" in said.out
-    assert "nothing was trained on" in said.out
+    assert "not used in training" in said.out
 
     told = json.loads(edgesim("quality", out, "--text", text, "--tokens", 600, "--json").out)
     assert told["provenance"]["exits"] == "trained heads"

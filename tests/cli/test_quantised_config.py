@@ -132,7 +132,7 @@ def test_measuring_says_that_it_measures_plain_weights(edgesim, tmp_path: Path) 
     words = ("--budget", "1 s", "--max-prompt", 4, "--max-context", 8, "-o", tmp_path / "p.parquet")
     said = edgesim("profile", tmp_path / "config.json", "--dtype", "float32", "--threads", 1, *words)
     assert said.status == 0, said.err
-    assert "its config quantises its weights; modules with plain weights in float32 are measured" in said.err
+    assert "the config has quantised weights; modules with plain weights in float32 are measured" in said.err
     measured = Profile.load(tmp_path / "p.parquet").architecture
     assert measured.storage is None
     assert "quantization_config" not in measured.config

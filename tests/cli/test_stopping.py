@@ -99,7 +99,7 @@ def test_a_worker_that_is_killed_is_reported_and_made_up_for(
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert "was killed, or ran out of memory" in said
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     assert "Traceback" not in said
     assert not psutil.pid_exists(at_work.pid)
     subprocess.run(command(folder, "--resume", "--jobs", "2"), check=True, stdout=subprocess.DEVNULL)

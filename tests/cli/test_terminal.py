@@ -123,6 +123,6 @@ def test_plug_ins_that_shout_leave_or_fall_over_cost_nothing_but_themselves(
         assert ended.value.code == 0
         assert "\x1b" not in told.out + told.err
         shown = "".join((told.out + told.err).split())
-        assert "itendstheprogramasitisimported" in shown
+        assert "itendstheprogramwhenimported" in shown
         assert "\\x1b[2Jgone;repair" in shown
         assert "local" in told.out

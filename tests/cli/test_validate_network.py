@@ -39,4 +39,4 @@ def test_a_figure_that_misses_ends_with_status_1(edgesim, closed_forms, monkeypa
 def test_recorded_figures_cannot_be_recorded(edgesim, closed_forms, tmp_path) -> None:
     said = edgesim("validate", "network", "--recorded", "--record", tmp_path / "there.json")
     assert said.status == 2
-    assert "give one of them" in said.err
+    assert "give only one of them" in said.err

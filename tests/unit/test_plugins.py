@@ -145,7 +145,7 @@ def test_at_every_door_a_broken_one_leaves_the_others_alone(
         assert told[name].endswith(f" of {group.known_as}")
     taken = f"an installed package names a {group.noun} {own[0]!r} (another_package:Thing), which is the name"
     assert told[own[0]].startswith(taken)
-    with pytest.raises(group.error, match="rename it in that package, or uninstall it"):
+    with pytest.raises(group.error, match="rename it in that package, or uninstall the package"):
         plugins.load(group, own[0])
     monkeypatch.undo()
     assert plugins.load(group, own[0]) is first

@@ -125,7 +125,7 @@ def test_errors_name_arguments_and_no_options_of_a_command(result: edgesim.Resul
         assert " --" not in str(found.value)
         assert "edgesim list" not in str(found.value)
         assert not (tmp_path / "out").exists()
-    with pytest.raises(edgesim.InputError, match="name another with out, or say replace=True"):
+    with pytest.raises(edgesim.InputError, match="choose another with out, or say replace=True"):
         edgesim.run("first_steps", result.path, overrides=QUICK, quiet=True)
 
 

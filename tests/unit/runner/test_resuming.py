@@ -201,7 +201,7 @@ def test_a_strategy_that_fails_leaves_what_was_finished(prepared: Prepared, tmp_
 
 def test_a_folder_that_is_removed_is_not_made_anew(prepared: Prepared, tmp_path: Path) -> None:
     folder = tmp_path / "trace"
-    with pytest.raises(TraceError, match="was removed while the run went on"):
+    with pytest.raises(TraceError, match="was removed during the run"):
         run(prepared, folder, on_progress=lambda ran: shutil.rmtree(folder))
     assert not folder.exists()
 

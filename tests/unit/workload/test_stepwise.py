@@ -37,10 +37,10 @@ def test_the_value_of_a_step_holds_from_its_instant_on() -> None:
     ("at_s", "values", "why"),
     [
         ((), (), "0 instants and 0 values; expected at least one"),
-        ((1.0,), (2.0,), "the first is from 1 s; expected 0 s"),
+        ((1.0,), (2.0,), "the first begins at 1 s; expected 0 s"),
         ((0.0, 1.0), (2.0,), "a value for each"),
-        ((0.0, 2.0, 2.0), (1.0, 2.0, 3.0), "after one from . s; expected each to be later"),
-        ((0.0, 3.0, 2.0), (1.0, 2.0, 3.0), "after one from . s; expected each to be later"),
+        ((0.0, 2.0, 2.0), (1.0, 2.0, 3.0), "follows one at . s; expected increasing instants"),
+        ((0.0, 3.0, 2.0), (1.0, 2.0, 3.0), "follows one at . s; expected increasing instants"),
         ((0.0,), (math.inf,), "finite"),
     ],
 )

@@ -182,5 +182,5 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, name: str, text: str, m
 def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"t,id,x,y\n\xff\xfe")
-    with pytest.raises(RecordingError, match="no UTF-8 text"):
+    with pytest.raises(RecordingError, match="not UTF-8 text"):
         read_tracks(path)
