@@ -19,7 +19,7 @@ from edgesim.world.fleet import Fleet
 __all__ = ["check_discipline"]
 
 
-class AtSource(Strategy):
+class _AtSource(Strategy):
     """Computes every request with the whole model at its source."""
 
     def place(self, model: Architecture, fleet: Fleet) -> Placement:
@@ -69,4 +69,4 @@ def check_discipline(discipline: ServingDiscipline) -> None:
     assert again == discipline, f"{discipline!r} was unpickled as {again!r}; make it a frozen dataclass"
     for name, world in worlds().items():
         devices = {id_: replace(device, serving=discipline) for id_, device in world.devices.items()}
-        check_on(name, replace(world, devices=devices), AtSource())
+        check_on(name, replace(world, devices=devices), _AtSource())

@@ -68,7 +68,10 @@ class ServingChoice(OpenChoice[ServingOptions]):
 
 @cache
 def _options(kind: Any) -> type[ServingOptions]:
-    hints, texts = get_type_hints(kind, include_extras=True), own_descriptions(kind)
+    hints = get_type_hints(kind, include_extras=True)
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        texts |= own_descriptions(base)
     options: dict[str, Any] = {}
     for field in fields(kind):
         default = ... if field.default is MISSING else field.default
