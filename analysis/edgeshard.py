@@ -15,7 +15,7 @@ from pathlib import Path
 from edgesim.errors import InputError
 from edgesim.report.listings.listing import together
 from edgesim.report.listings.listing_text import as_markdown
-from edgesim.report.listings.opened import labelled
+from edgesim.report.listings.open_folders import labelled
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from edgesim.errors import InputError
-from edgesim.report.listings.opened import labelled
+from edgesim.report.listings.open_folders import labelled
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.rates import draw_rates, rate_rows
 from edgesim.report.plots.saving import save

@@ -21,8 +21,8 @@ from edgesim.engine.simulation import simulate
 from edgesim.model.scaling import AnalyticTiming
 from edgesim.scenario.build import build_world, kinds_used
 from edgesim.scenario.check import architecture
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.load import load
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.strategy import Strategy
 from edgesim.trace.writer import TraceFolder
 from edgesim.world.fleet import Fleet

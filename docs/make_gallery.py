@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from edgesim.errors import InputError
-from edgesim.report.listings.opened import opened
-from edgesim.report.plots.asked import FigureRequest, drawn
+from edgesim.report.listings.open_folders import opened
+from edgesim.report.plots.figure_request import FigureRequest, drawn
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
 from edgesim.trace.reader import Trace

@@ -16,9 +16,9 @@ from edgesim.api.wording import in_python
 from edgesim.errors import InputError
 from edgesim.report.progress import counting_up, measuring_progress
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.sweep.asking import Options, checked_sweep
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.running import run_sweep
+from edgesim.sweep.sweep_options import Options, checked_sweep
 
 __all__ = ["sweep"]
 

@@ -23,7 +23,7 @@ from edgesim.engine.messages import Messenger
 from edgesim.engine.network.delivery import TokenDelivery
 from edgesim.engine.network.transport import Transport
 from edgesim.engine.observation.counting import Counting
-from edgesim.engine.observation.looking import Looking
+from edgesim.engine.observation.current_state import Looking
 from edgesim.engine.observation.reports import Reports
 from edgesim.engine.own_streams import OwnStreams
 from edgesim.engine.passes import Passes

@@ -18,10 +18,10 @@ from sys import exception
 from typing import NoReturn
 
 from edgesim.engine.assembly import Assembly
-from edgesim.engine.causality.begun import INSTANT, Call
+from edgesim.engine.causality.begun_verb import INSTANT, Call
 from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collective.sums import Summing
-from edgesim.engine.insight import Insight
+from edgesim.engine.instant_verbs import Insight
 from edgesim.engine.process.clock import Clock, Life
 from edgesim.engine.process.verb import DONE, RequestFailed, Verb, WorkLost, all_of
 from edgesim.engine.request import LiveRequest

@@ -1,6 +1,6 @@
 """The ledger: check in every run what each request's verbs need and leave; a breach ends the run.
 
-The whereabouts of a request's data take few values (:mod:`edgesim.engine.causality.whereabouts`), the same
+The whereabouts of a request's data take few values (:mod:`edgesim.engine.causality.data_locations`), the same
 for every token of a steady decode. A verb leads from one value to the next; each such move is checked once
 (:mod:`edgesim.engine.causality.needs`) and cached together with its hop or price. A cached move applies only
 if the verb before has ended (:mod:`edgesim.engine.progress`).
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 
-from edgesim.engine.causality.begun import Begun, Call
+from edgesim.engine.causality.begun_verb import Begun, Call
+from edgesim.engine.causality.data_locations import Ids, Whereabouts
 from edgesim.engine.causality.moves import UNBEGUN, Move
 from edgesim.engine.causality.needs import Breach, Causality, Datum, Effect
-from edgesim.engine.causality.skipped import lacking
-from edgesim.engine.causality.whereabouts import Ids, Whereabouts
+from edgesim.engine.causality.skipped_positions import lacking
 from edgesim.engine.progress import Progress
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token

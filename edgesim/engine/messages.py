@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from edgesim.engine.causality.begun import Call
+from edgesim.engine.causality.begun_verb import Call
 from edgesim.engine.causality.needs import Datum
 from edgesim.engine.collective.all_reduce import Messages as Round
 from edgesim.engine.collective.all_reduce import all_reduce_rounds, in_rounds

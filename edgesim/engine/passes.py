@@ -7,7 +7,7 @@ a time. All other cases are handled here.
 from __future__ import annotations
 
 from edgesim.engine.answers.by_request import RequestAnswers
-from edgesim.engine.causality.begun import Call
+from edgesim.engine.causality.begun_verb import Call
 from edgesim.engine.causality.moves import Move
 from edgesim.engine.collective.groups import Groups
 from edgesim.engine.collective.sums import Summing

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
-from edgesim.engine.attendance import Attendance, is_dropped, unattended
-from edgesim.engine.causality.begun import INSTANT, Begun, Call
+from edgesim.engine.causality.begun_verb import INSTANT, Begun, Call
+from edgesim.engine.causality.data_locations import Whereabouts
 from edgesim.engine.causality.moves import ATTENDED, UNBEGUN, Immediate, Move
 from edgesim.engine.causality.needs import Breach, Causality
 from edgesim.engine.causality.trail import Trail
-from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DeviceDown, Verb
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
+from edgesim.engine.unawaited_verbs import Attendance, is_dropped, unattended
 from edgesim.errors import ContractError
 
 __all__ = ["Progress"]

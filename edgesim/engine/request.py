@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from edgesim.engine.answer_quality import Worth
 from edgesim.engine.causality.trail import Trail
 from edgesim.engine.token import Token
-from edgesim.engine.worth import Worth
 from edgesim.model.architecture import Architecture
 from edgesim.workload.requests import Request
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from edgesim.engine.answer_quality import Worth
 from edgesim.engine.assembly import Assembly
 from edgesim.engine.request import LiveRequest
-from edgesim.engine.worth import Worth
 from edgesim.trace.buffer import SpanBuffer
 from edgesim.trace.schema import arrow_schema
 from edgesim.world.discipline import serving_name

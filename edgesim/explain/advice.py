@@ -17,9 +17,9 @@ import pandas as pd
 from edgesim.errors import InputError, TraceError
 from edgesim.explain.breakdown import breakdown
 from edgesim.explain.changes import Change, changes
-from edgesim.explain.original import Original
 from edgesim.explain.parts import Part
-from edgesim.explain.trials import Trials, paired_delays_s
+from edgesim.explain.trace_scenario import Original
+from edgesim.explain.trial_runs import Trials, paired_delays_s
 from edgesim.statistics.intervals import Difference, Estimate, paired_difference, student_t
 
 __all__ = ["LEAST_BUDGET", "Advice", "Tried", "advise"]

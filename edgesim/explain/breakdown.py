@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from edgesim.explain.gathered import gather
 from edgesim.explain.parts import Part
-from edgesim.explain.pieces import pieces
+from edgesim.explain.path_pieces import pieces
+from edgesim.explain.span_arrays import gather
 from edgesim.trace.reader import Trace
 
 __all__ = ["breakdown"]

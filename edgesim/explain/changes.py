@@ -9,11 +9,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from edgesim.scenario.build import kinds_used
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.by_way import ByDirection, ways
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.schema.topology import DeviceEntry, LinkEntry, Wired
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.steps import Steps
 
 __all__ = ["Change", "changes"]

@@ -10,9 +10,9 @@ import pandas as pd
 
 from edgesim.errors import InputError
 from edgesim.explain.chain import NONE
-from edgesim.explain.gathered import gather, is_within
 from edgesim.explain.parts import Part
-from edgesim.explain.pieces import covered_s, pieces
+from edgesim.explain.path_pieces import covered_s, pieces
+from edgesim.explain.span_arrays import gather, is_within
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, SpanKind
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgesim.gym.decision_env import DecisionEnv
 from edgesim.gym.model_based import N_TRIED, learn_from_trials
-from edgesim.gym.own_credit import OwnCredit
+from edgesim.gym.per_request_credit import OwnCredit
 from edgesim.gym.rewards import Reward, UtilityReward
 from edgesim.gym.training import Trained
 from edgesim.planning.policies.training import Training

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgesim.gym.event_loop_env import EventLoopEnv
-from edgesim.gym.own_credit import Act, OwnCredit, Tried, try_actions
+from edgesim.gym.per_request_credit import Act, OwnCredit, Tried, try_actions
 from edgesim.gym.reward_model import fit_rewards
 from edgesim.gym.training import Preset, Trained, train
 from edgesim.gym.trial_env import TrialVecEnv

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgesim.gym.own_credit import Tried
+from edgesim.gym.per_request_credit import Tried
 from edgesim.gym.training import one_thread
 from edgesim.planning.splitting.encoding import Encoding
 

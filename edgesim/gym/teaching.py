@@ -16,7 +16,7 @@ from edgesim.gym.decision_training import train_decision
 from edgesim.planning.splitting.policy import Policy
 from edgesim.runner import Lesson, Trainer
 from edgesim.scenario.check import architecture
-from edgesim.scenario.trained import RECIPE
+from edgesim.scenario.trained_policies import RECIPE
 
 __all__ = ["teach", "trainer"]
 

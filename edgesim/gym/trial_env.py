@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.gym.arrays import ArrayVecEnv
-from edgesim.gym.own_credit import Tried
+from edgesim.gym.per_request_credit import Tried
 from edgesim.gym.reward_model import RewardModel
 
 __all__ = ["TrialVecEnv"]

@@ -24,7 +24,7 @@ from edgesim.measure.clock import Clock, clock_for
 from edgesim.measure.grid import PassShape
 from edgesim.measure.modules import build
 from edgesim.measure.places import MODULE_PATHS
-from edgesim.measure.rotation import Rotation
+from edgesim.measure.rotated_blocks import Rotation
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Component, Slice
 
@@ -111,7 +111,7 @@ class Excerpt:
         shape
             The shape of the pass.
         n_wanted
-            How many blocks to call, the next in rotation (:mod:`edgesim.measure.rotation`); None: all.
+            How many blocks to call, the next in rotation (:mod:`edgesim.measure.rotated_blocks`); None: all.
         """
         inputs = self._inputs(shape)
         cache = inputs.get("past_key_values") if shape.n_context else None

@@ -17,7 +17,7 @@ from edgesim.errors import InputError
 from edgesim.measure.places import MODULE_PATHS
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Slice
-from edgesim.model.rotation import rotated_share
+from edgesim.model.rotary_embedding import rotated_share
 from edgesim.model.timed_config import TIMED_KEYS
 
 __all__ = ["build", "shortened"]

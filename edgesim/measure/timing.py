@@ -24,7 +24,7 @@ A drift common to a round (removed by median polish of the logarithms) explains 
 faster than a round passes.
 
 What helps is therefore many rounds, not long passes. Where a pass of all blocks of an excerpt would be long,
-it calls only a few of them, in rotation (:mod:`edgesim.measure.rotation`). Times of blocks do not
+it calls only a few of them, in rotation (:mod:`edgesim.measure.rotated_blocks`). Times of blocks do not
 depend on that. TinyLlama's in bfloat16 beside busy programs, 24 passes of 15 blocks against 120 of one, in
 milliseconds of one thread's own time:
 
@@ -60,7 +60,7 @@ from edgesim.measure.ceilings import CeilingProbe
 from edgesim.measure.grid import Grid, PassShape
 from edgesim.measure.host import host_facts, last_level_cache_bytes, software_versions
 from edgesim.measure.lateness import lateness_facts
-from edgesim.measure.typical import typical
+from edgesim.measure.trimmed_mean import typical
 from edgesim.model.architecture import Architecture
 from edgesim.model.parts import Component
 from edgesim.model.profile import Point, Profile
@@ -133,7 +133,7 @@ def measure_profile(
     fastest
         A point's time is the median of the fastest 1 / `fastest` of its repeats. 1: a mean of all,
         for a fair comparison with a mean under the same disturbance
-        (:func:`edgesim.measure.typical.typical`).
+        (:func:`edgesim.measure.trimmed_mean.typical`).
     seed
         Seed of the order in which points are visited.
 

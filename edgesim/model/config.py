@@ -8,7 +8,7 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.model.families import FAMILIES, Family, Trait
-from edgesim.model.rotation import rotated_share, stretched_context
+from edgesim.model.rotary_embedding import rotated_share, stretched_context
 from edgesim.model.timed_config import timed_value_problem
 
 __all__ = ["canonical", "family_of", "read_sizes", "text_part"]

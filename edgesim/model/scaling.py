@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgesim.model.architecture import Architecture
-from edgesim.model.carrying import Carried, carry
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.monotone import Correction
 from edgesim.model.parts import Component, FloatArray, Tokens
 from edgesim.model.profile import Profile
+from edgesim.model.regime_scaling import Carried, carry
 from edgesim.model.surface_timing import SurfaceTiming
 from edgesim.model.timing import ComponentTiming, FormulaTiming, Origin
 

@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 
 from edgesim.scenario.build import kinds_used
 from edgesim.scenario.catalogue import models, radio_kind
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.device_kinds import Figure
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.strategy import Strategy
 
 __all__ = ["Cited", "bibtex", "citations", "keys_in", "references", "rules", "sources_of"]

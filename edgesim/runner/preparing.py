@@ -13,13 +13,13 @@ from edgesim.errors import InputError, PlacementError, ProfileError, ScenarioErr
 from edgesim.rng import Streams
 from edgesim.runner.prepared import Lesson, Prepared, Trainer
 from edgesim.scenario.build import drawing, extent, resolve
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.remarks import remarks
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Measuring, Profiles, check_coverage, find_profiles
-from edgesim.scenario.trained import find_policy, keep_policy, training_digest, training_study
+from edgesim.scenario.trained_policies import find_policy, keep_policy, training_digest, training_study
 from edgesim.strategy import Placement, Strategy, check_memory
 from edgesim.workload.requests import Extent
 from edgesim.world.fleet import Fleet

@@ -14,8 +14,8 @@ from edgesim.model.efficiency.timing import RuntimeTiming
 from edgesim.model.quantisation.packing import Packed
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
+from edgesim.runner.positions_and_cells import positions_and_cells
 from edgesim.runner.prepared import Prepared
-from edgesim.runner.whereabouts import positions_and_cells
 from edgesim.scenario.named_files import named_files
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.scenario.timings import Profiles, corrections

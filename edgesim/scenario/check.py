@@ -15,7 +15,6 @@ from edgesim.model.architecture import Architecture
 from edgesim.model.quantisation.packing import Packed
 from edgesim.nearest import suggest
 from edgesim.scenario import catalogue
-from edgesim.scenario.contenders import strategies_and_problems
 from edgesim.scenario.demand import demand
 from edgesim.scenario.failures import fault_problems
 from edgesim.scenario.profiles import named_problems
@@ -23,6 +22,7 @@ from edgesim.scenario.radio.air_checks import air_problems
 from edgesim.scenario.runtimes import runtime_of
 from edgesim.scenario.schema.device_kinds import DeviceKind
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_and_problems
 from edgesim.scenario.text.problems import Path, Problem
 from edgesim.scenario.topology.topology import Layout, lay_out
 from edgesim.strategy import Strategy

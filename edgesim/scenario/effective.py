@@ -11,9 +11,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from edgesim.fields import AS_WRITTEN
 from edgesim.scenario.catalogue import radio_kind
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.radio import RadioEntry
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 
 __all__ = ["effective", "effective_text"]
 

@@ -9,7 +9,7 @@ from edgesim.errors import PlacementError
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.trace.schema import LinkKind
 from edgesim.units import bits
-from edgesim.world.cheapest import CheapestPaths
+from edgesim.world.cheapest_paths import CheapestPaths
 from edgesim.world.device import Device
 from edgesim.world.link import Link, Way
 

@@ -15,11 +15,11 @@ from one_phone import one_phone
 from policies import Taught, always
 
 from edgesim import runner
-from edgesim.cli.wishes import TrainingChanges
+from edgesim.cli.training_changes import TrainingChanges
 from edgesim.gym import teaching
 from edgesim.planning.policies import shipped
 from edgesim.planning.splitting.policy import Policy
-from edgesim.scenario import trained
+from edgesim.scenario import trained_policies
 from edgesim.strategies.rl_split import RlSplit
 from edgesim.strategy import Training, Utility
 
@@ -50,7 +50,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def taught(monkeypatch: pytest.MonkeyPatch) -> Taught:
     stands_in = Taught(n_actions=3, action=2)
     monkeypatch.setattr(teaching, "train_decision", stands_in)
-    monkeypatch.setattr(trained, "_N_ARRIVALS", 10)  # episodes to judge in, and not to learn from
+    monkeypatch.setattr(trained_policies, "_N_ARRIVALS", 10)  # episodes to judge in, and not to learn from
     return stands_in
 
 

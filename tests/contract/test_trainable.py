@@ -13,7 +13,7 @@ from edgesim import plugins, runner
 from edgesim.errors import InputError, StrategyError
 from edgesim.gym import teaching
 from edgesim.planning.splitting.policy import Policy
-from edgesim.scenario import trained
+from edgesim.scenario import trained_policies
 from edgesim.scenario.load import parse
 from edgesim.strategy import Training, Utility
 
@@ -70,7 +70,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(plugins, "load", lambda group, name: known.get(name) or load(group, name))
     monkeypatch.setattr(plugins, "discover", lambda group: found(group) | known)
     monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(trained, "_N_ARRIVALS", 10)
+    monkeypatch.setattr(trained_policies, "_N_ARRIVALS", 10)
 
 
 def devices_of(prepared, folder: Path) -> set[str]:

@@ -18,7 +18,7 @@ from miniature import device, run, world
 from edgesim.engine.network.air.slot_grants import Stretch
 from edgesim.engine.network.air.slotted_pool import SlottedPool
 from edgesim.engine.network.air.transfer import Transfer
-from edgesim.engine.network.pools import Pools
+from edgesim.engine.network.cells import Pools
 from edgesim.engine.process.clock import Clock
 from edgesim.radio.access.duplex import Duplex, Fdd, HalfDuplex, TddPattern
 from edgesim.radio.access.resource_grid import ResourceGrid

@@ -9,7 +9,7 @@ import pytest
 from effort import long_only
 
 from edgesim.errors import InputError
-from edgesim.measure.real.crew import free_cores
+from edgesim.measure.real.worker_pool import free_cores
 from edgesim.validate.local.results import facts, markdown
 from edgesim.validate.local.running import LOGITS_LIMIT, Plan, validate
 from edgesim.validate.local.settings import Extent, settings

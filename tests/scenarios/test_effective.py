@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.effective import effective, effective_text
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.scenario.text.packaged import packaged_scenarios
 from edgesim.units import DIMENSIONS, Dimension, UnitError, written
 from edgesim.units import parse as parse_quantity

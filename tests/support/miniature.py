@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from edgesim.engine.causality.whereabouts import Ids, Place, Whereabouts
+from edgesim.engine.causality.data_locations import Ids, Place, Whereabouts
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.simulation import simulate

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgesim.api.running import read_scenario
 from edgesim.scenario.schema.scenario import Scenario
-from edgesim.sweep.asking import Options, checked_sweep
 from edgesim.sweep.reader import Sweep
 from edgesim.sweep.running import run_sweep
+from edgesim.sweep.sweep_options import Options, checked_sweep
 
 PAIR: dict[str, Any] = {
     "name": "pair",

@@ -137,7 +137,7 @@ def _explained(trace: Trace, label: str) -> Explained:
 def _with_capacity(trace: Trace, explained: list[Explained], folder: Path, notes: Console) -> list[Explained]:
     """Add an upper bound on throughput over all placements, if the scenario can be read."""
     from edgesim.explain.fluid import most_per_s
-    from edgesim.explain.original import Original
+    from edgesim.explain.trace_scenario import Original
 
     try:
         prepared = Original(trace, folder).unplaced()
@@ -154,7 +154,7 @@ def _with_advice(
 ) -> list[Explained]:
     """Add the change that would help each strategy most."""
     from edgesim.explain.advice import advise
-    from edgesim.explain.original import Original
+    from edgesim.explain.trace_scenario import Original
 
     original, found = Original(trace, folder), []
     for each in explained:

@@ -13,7 +13,7 @@ from edgesim.cli.terminal import Console
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesim.report.listings.opened import SweepLike
+    from edgesim.report.listings.open_folders import SweepLike
     from edgesim.trace.reader import Trace
 
 __all__ = ["plot"]
@@ -79,8 +79,8 @@ def plot(
     Text has 8 points at the width of a column or a page. Strategies differ in colour, line, marker and hatch.
     The file's metadata name the data that the figure was drawn from.
     """
-    from edgesim.report.listings.opened import chosen_strategies, labelled
-    from edgesim.report.plots.asked import KINDS, FigureRequest, drawn, remarks
+    from edgesim.report.listings.open_folders import chosen_strategies, labelled
+    from edgesim.report.plots.figure_request import KINDS, FigureRequest, drawn, remarks
     from edgesim.report.plots.provenance import Provenance
     from edgesim.report.plots.saving import check_file, save
 

@@ -33,7 +33,7 @@ def report(
 
     The page is self-contained and needs no network. An earlier page of that name is overwritten.
     """
-    from edgesim.report.listings.opened import opened
+    from edgesim.report.listings.open_folders import opened
     from edgesim.report.page.sweep_page import sweep_page
     from edgesim.report.page.trace_page import trace_page
     from edgesim.trace.reader import Trace

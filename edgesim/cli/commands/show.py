@@ -52,7 +52,7 @@ def show(
     from edgesim.report.listings import listing_text
     from edgesim.report.listings.listing import together
     from edgesim.report.listings.metric_names import METRICS, metric_name
-    from edgesim.report.listings.opened import chosen_strategies, labelled
+    from edgesim.report.listings.open_folders import chosen_strategies, labelled
     from edgesim.trace.reader import Trace
 
     for name in metric or ():

@@ -115,9 +115,9 @@ def sweep(
     continued with --resume; its results are then the same to the byte.
     """
     from edgesim.runner import free_folder
-    from edgesim.sweep.asking import Options, checked_sweep
     from edgesim.sweep.axes import cases_of, values_of
     from edgesim.sweep.running import run_sweep
+    from edgesim.sweep.sweep_options import Options, checked_sweep
 
     notes = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     given = values_of(set_ or ())

@@ -64,10 +64,10 @@ def train(
     at the end. Training episodes are independent of the scenario's seed, replications and horizon.
     """
     from edgesim import runner
-    from edgesim.cli.wishes import TrainingChanges
+    from edgesim.cli.training_changes import TrainingChanges
     from edgesim.report.policy import PolicyReport
-    from edgesim.scenario.contenders import strategies_by_label
-    from edgesim.scenario.trained import keep_policy, training_digest, write_policy
+    from edgesim.scenario.strategy_labels import strategies_by_label
+    from edgesim.scenario.trained_policies import keep_policy, training_digest, write_policy
 
     wishes = TrainingChanges.checked(decision, algorithm, steps, seed, utility or ())
     _check_output(output, replace_)

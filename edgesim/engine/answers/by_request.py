@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from edgesim.engine.answer_quality import Worth
 from edgesim.engine.answers.exits import Exiting, Leaving
 from edgesim.engine.answers.impairments import ALL, Impairment, error_variance, meet
 from edgesim.engine.answers.measured_answers import Answering
 from edgesim.engine.request import LiveRequest
 from edgesim.engine.token import Token
-from edgesim.engine.worth import Worth
 from edgesim.errors import ContractError
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.answers.exit_rule import ExitRule

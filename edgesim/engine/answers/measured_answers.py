@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgesim.engine.answer_quality import Worth
 from edgesim.engine.answers.impairments import ALL, Errors, Impairment
-from edgesim.engine.worth import Worth
 from edgesim.errors import InputError
 from edgesim.model.answers.exit_paths import ExitPath
 from edgesim.model.answers.exit_records import ExitRecords

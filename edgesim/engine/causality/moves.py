@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from edgesim.engine.causality.data_locations import Whereabouts
 from edgesim.engine.causality.needs import Effect
-from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.model.architecture import Slice
 
 __all__ = ["ATTENDED", "UNBEGUN", "Immediate", "Move"]

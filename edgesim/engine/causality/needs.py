@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from edgesim.engine.causality.skipped import lacking, states
-from edgesim.engine.causality.whereabouts import Contents, Ids, Place, Whereabouts, blocks_of, complete
+from edgesim.engine.causality.data_locations import Contents, Ids, Place, Whereabouts, blocks_of, complete
+from edgesim.engine.causality.skipped_positions import lacking, states
 from edgesim.engine.token import Token
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.architecture import Architecture, Slice

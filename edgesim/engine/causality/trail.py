@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgesim.engine.causality.begun import Begun
+from edgesim.engine.causality.begun_verb import Begun
+from edgesim.engine.causality.data_locations import Whereabouts
 from edgesim.engine.causality.moves import ATTENDED, UNBEGUN, Immediate, Move
-from edgesim.engine.causality.whereabouts import Whereabouts
 from edgesim.engine.token import Token
 from edgesim.model.answers.exit_paths import CacheFill
 from edgesim.model.architecture import Slice

@@ -6,7 +6,7 @@ import math
 from typing import cast
 
 from edgesim.engine.device.station import Station
-from edgesim.engine.network.outlook import Outlook
+from edgesim.engine.network.hop_state import Outlook
 from edgesim.radio.motion.recorded import RecordedRate
 from edgesim.units import bits
 from edgesim.world.link import Link, RateAt

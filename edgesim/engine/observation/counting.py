@@ -7,7 +7,7 @@ from functools import partial
 
 from edgesim.engine.memory.memory import DeviceMemory
 from edgesim.engine.network.hop import Hop
-from edgesim.engine.observation.looking import Looking
+from edgesim.engine.observation.current_state import Looking
 from edgesim.trace.counter_buffer import Counter, CounterBuffer
 from edgesim.trace.schema import CounterName
 

@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from itertools import pairwise
 
+from edgesim.engine.observation.current_state import Looking
 from edgesim.engine.observation.device_state import DeviceState
 from edgesim.engine.observation.link_state import LinkState, RouteState
-from edgesim.engine.observation.looking import Looking
 from edgesim.engine.observation.reports import Report
 from edgesim.errors import ContractError
 

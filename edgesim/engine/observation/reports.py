@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from edgesim.engine.network.transport import Transport
+from edgesim.engine.observation.current_state import Looking
 from edgesim.engine.observation.device_state import DeviceState
 from edgesim.engine.observation.link_state import LinkState
-from edgesim.engine.observation.looking import Looking
 from edgesim.engine.process.clock import Course
 from edgesim.engine.process.verb import Verb, WorkLost
 from edgesim.errors import ContractError

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.measure.real.crew import Answer, Crew, Worker, free_cores
 from edgesim.measure.real.rests import computing_s
-from edgesim.measure.typical import typical
+from edgesim.measure.real.worker_pool import Answer, Crew, Worker, free_cores
+from edgesim.measure.trimmed_mean import typical
 from edgesim.model.architecture import Architecture
 from edgesim.model.communication import Communication, MessageCost, SumCost
 
@@ -180,7 +180,7 @@ class Context:
         Parameters
         ----------
         fastest
-            As for :func:`edgesim.measure.typical.typical`.
+            As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
         found = self._found
         found.fastest = fastest

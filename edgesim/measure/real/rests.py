@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.measure.typical import typical
+from edgesim.measure.trimmed_mean import typical
 
 __all__ = ["RESTS_S", "RestLosses", "Rests", "computing_s"]
 
@@ -95,7 +95,7 @@ class Rests:
         Parameters
         ----------
         fastest
-            As for :func:`edgesim.measure.typical.typical`.
+            As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
         stages_s = []
         for found in self._stages_s:

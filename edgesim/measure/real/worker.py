@@ -1,6 +1,6 @@
 """Worker process: reads orders from standard input and writes answers to standard output.
 
-Started by :mod:`edgesim.measure.real.crew`, as ``python -m edgesim.measure.real.worker CORE``.
+Started by :mod:`edgesim.measure.real.worker_pool`, as ``python -m edgesim.measure.real.worker CORE``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
         nonlocal workshop
         try:
             if workshop is None:
-                from edgesim.measure.real.workshop import Workshop  # loads torch
+                from edgesim.measure.real.worker_orders import Workshop  # loads torch
 
                 workshop = Workshop()
             answer(workshop.obey(order))

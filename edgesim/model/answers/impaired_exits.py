@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from edgesim.errors import InputError
+from edgesim.model.answers.compact_numbers import from_steps, to_steps
 from edgesim.model.answers.exit_records import ExitRecords
 from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
-from edgesim.model.answers.stepped import from_steps, to_steps
 
 __all__ = ["ImpairedExits", "SplitKind"]
 
@@ -145,7 +145,7 @@ class ImpairedExits:
     # --- files --------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write one Parquet file; real numbers are rounded as in :mod:`edgesim.model.answers.stepped`."""
+        """Write one Parquet file; numbers are rounded as in :mod:`edgesim.model.answers.compact_numbers`."""
         columns: dict[str, pa.Array] = {}
         for number, records in enumerate(self.records.values()):
             for column, block in enumerate(records.blocks):

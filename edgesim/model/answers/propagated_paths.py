@@ -19,11 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from edgesim.errors import InputError
+from edgesim.model.answers.compact_numbers import from_steps, to_steps
 from edgesim.model.answers.exit_paths import CacheFill, ExitPath, path_in_records
 from edgesim.model.answers.exit_records import ExitRecords, half_of_text
 from edgesim.model.answers.exit_rule import ExitRule
 from edgesim.model.answers.parquet_record import damage_reported, read_record, write_record
-from edgesim.model.answers.stepped import from_steps, to_steps
 
 __all__ = ["ExitOutputs", "PropagatedPaths", "exit_path"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.planning.offloading.boldness import next_boldness
+from edgesim.planning.offloading.adaptive_step import next_boldness
 from edgesim.planning.offloading.fixed_rules import computing_first
 from edgesim.planning.offloading.flow import Flow, cost_tasks, flow_of, require_plan
 from edgesim.planning.offloading.marginal import (

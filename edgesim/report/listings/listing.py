@@ -11,7 +11,7 @@ from edgesim.errors import TraceError
 from edgesim.report.comparison import comparison
 from edgesim.report.listings.estimates import cell_estimate
 from edgesim.report.listings.metric_names import COUNTS, METRICS
-from edgesim.report.listings.opened import SweepLike
+from edgesim.report.listings.open_folders import SweepLike
 from edgesim.statistics.comparison import Row
 from edgesim.statistics.intervals import Estimate
 from edgesim.trace.reader import Trace

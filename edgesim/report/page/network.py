@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.report.page.figure import Figure, busiest, numbers
-from edgesim.report.page.watched import SpanSummary
+from edgesim.report.page.span_summary import SpanSummary
 from edgesim.report.topology_map import topology_map
 from edgesim.statistics.requests import floats
 from edgesim.trace.reader import Trace

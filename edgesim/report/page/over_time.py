@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from edgesim.report.page.figure import Figure, busiest, numbers
-from edgesim.report.page.under_way import mean_under_way
-from edgesim.report.page.watched import SpanSummary
+from edgesim.report.page.span_summary import SpanSummary
+from edgesim.report.page.time_averages import mean_under_way
 from edgesim.statistics.requests import floats
 
 __all__ = ["busy_devices", "over_time", "stretches"]

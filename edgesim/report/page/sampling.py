@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from edgesim.errors import TraceError
-from edgesim.report.page.watched import GANTT_COLUMNS
+from edgesim.report.page.span_summary import GANTT_COLUMNS
 from edgesim.statistics.requests import floats
 from edgesim.trace.schema import SpanKind
 

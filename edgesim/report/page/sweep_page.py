@@ -9,7 +9,7 @@ import pandas as pd
 
 from edgesim.errors import TraceError
 from edgesim.report.listings.estimates import cell_estimate
-from edgesim.report.listings.opened import SweepLike
+from edgesim.report.listings.open_folders import SweepLike
 from edgesim.report.numbers import UNDEFINED, number, share_text
 from edgesim.report.page.comparing import FIRST, NAMES, Table, is_time, title_of
 from edgesim.report.page.figure import Figure, Section, numbers

@@ -10,6 +10,7 @@ from edgesim.report.comparison import about, comparison
 from edgesim.report.noise import NOISY_P95
 from edgesim.report.notes import About, definitions
 from edgesim.report.numbers import duration
+from edgesim.report.page.breakdown_figure import breakdown_figure
 from edgesim.report.page.comparing import cards, dots, every_metric, table, warnings
 from edgesim.report.page.costs import answers, energy, exits
 from edgesim.report.page.figure import Figure, Section, busiest
@@ -19,8 +20,7 @@ from edgesim.report.page.origin import origin
 from edgesim.report.page.over_time import busy_devices, over_time, stretches
 from edgesim.report.page.rendering import Page, made_by, render
 from edgesim.report.page.sampling import gantt, sampled_requests
-from edgesim.report.page.time_went import breakdown_figure
-from edgesim.report.page.watched import SpanSummary, summarise_spans
+from edgesim.report.page.span_summary import SpanSummary, summarise_spans
 from edgesim.report.same_requests import same_requests_columns, same_requests_note
 from edgesim.report.table import comparison_columns
 from edgesim.scenario.text.document import Document

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from edgesim.errors import TraceError
-from edgesim.trace.laws.own import of_columns, of_types
+from edgesim.trace.laws.of_columns import of_columns, of_types
 from edgesim.trace.laws.rows import Rows
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import HOPS, SpanKind

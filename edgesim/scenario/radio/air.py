@@ -18,7 +18,7 @@ from edgesim.radio.adaptation.nr_carrier import slot_s
 from edgesim.radio.adaptation.outer_loop import Adapting, settled_offset_db
 from edgesim.radio.channel.csi import ImperfectCsi, amplitude_correlation
 from edgesim.radio.channel.fading import BlockFading, Fading, JakesFading, coherence_s, doppler_hz
-from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
+from edgesim.radio.channel.fading_by_line_of_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import FadingLaw, NoFading, Rayleigh, Rician
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.mimo import RicianMatrices

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.strategies.early_exit.mail import Entry, Mail
+from edgesim.strategies.early_exit.control_messages import Entry, Mail
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgesim.strategies.early_exit.layout import Layout
-from edgesim.strategies.early_exit.walk import ChannelRule
+from edgesim.strategies.early_exit.task_path import ChannelRule
 from edgesim.strategy import CacheFill, ExitRule, Placement, Stage
 
 __all__ = ["Staged"]

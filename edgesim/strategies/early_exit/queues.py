@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.planning.offloading.decisions import backpressure, join_shortest_expected
+from edgesim.strategies.early_exit.control_messages import Entry, Mail
 from edgesim.strategies.early_exit.links import LinkWatch
-from edgesim.strategies.early_exit.mail import Entry, Mail
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster, Serving
 

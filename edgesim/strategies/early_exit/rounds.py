@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.planning.offloading.boldness import next_boldness
+from edgesim.planning.offloading.adaptive_step import next_boldness
 from edgesim.planning.offloading.flow import flow_of
 from edgesim.planning.offloading.marginal import passed_upstream
 from edgesim.planning.offloading.network import OffloadingNetwork
@@ -33,7 +33,7 @@ from edgesim.planning.offloading.rows import Rows, proximal_shift
 from edgesim.strategies.early_exit.exit_steps import ExitSteps
 from edgesim.strategies.early_exit.links import LinkWatch
 from edgesim.strategies.early_exit.messages import OffersAndPrices
-from edgesim.strategies.early_exit.meters import Meters
+from edgesim.strategies.early_exit.rate_estimates import Meters
 from edgesim.strategies.early_exit.state import RunState
 from edgesim.strategy import Cluster, Serving
 

@@ -34,6 +34,7 @@ from edgesim.strategies.early_exit.remarks import plan_remark
 from edgesim.strategies.early_exit.required_exits import require_exits
 from edgesim.strategies.early_exit.rounds import Rounds, default_period_s
 from edgesim.strategies.early_exit.state import RunState
+from edgesim.strategies.early_exit.task_path import ChannelRule, Walk
 from edgesim.strategies.early_exit.thresholds import (
     exit_table,
     levels_of,
@@ -41,7 +42,6 @@ from edgesim.strategies.early_exit.thresholds import (
     one_each,
     per_stage,
 )
-from edgesim.strategies.early_exit.walk import ChannelRule, Walk
 from edgesim.strategy import (
     CacheFill,
     Cluster,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.model.architecture import Architecture, Slice
-from edgesim.strategies.rl_split.moving import Mover
 from edgesim.strategies.rl_split.options import Weights
+from edgesim.strategies.rl_split.split_moves import Mover
 from edgesim.strategy import Cluster, Fleet, LiveRequest
 
 __all__ = ["Estimates", "Reach"]

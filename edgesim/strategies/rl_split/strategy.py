@@ -16,9 +16,8 @@ from edgesim.planning.policies.shipped import SHIPPED
 from edgesim.planning.splitting.policy import Policy
 from edgesim.strategies.rl_split.estimates import Estimates, Reach
 from edgesim.strategies.rl_split.layout import Both, lay_out
-from edgesim.strategies.rl_split.learned import load_policy, remark_on, training_of
 from edgesim.strategies.rl_split.losses import Losses
-from edgesim.strategies.rl_split.moving import Mover, Moving
+from edgesim.strategies.rl_split.observations import PUBLISHED, look
 from edgesim.strategies.rl_split.options import Decide, Learning, Names, Seen, Splits, Weights
 from edgesim.strategies.rl_split.passing import serve_token
 from edgesim.strategies.rl_split.policies import (
@@ -28,7 +27,8 @@ from edgesim.strategies.rl_split.policies import (
     greedy,
     oracle,
 )
-from edgesim.strategies.rl_split.seeing import PUBLISHED, look
+from edgesim.strategies.rl_split.split_moves import Mover, Moving
+from edgesim.strategies.rl_split.trained_policy import load_policy, remark_on, training_of
 from edgesim.strategy import Cluster, Fleet, LiveRequest, Serving, Slice, Strategy, Token, Training
 
 __all__ = ["RlSplit", "Run"]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from edgesim.trace.laws.alike import ALIKE_LAWS, SameDevices, SameRequests, lacking
-from edgesim.trace.laws.books import BOOK_LAWS, Books
+from edgesim.trace.laws.across_runs import ALIKE_LAWS, SameDevices, SameRequests, lacking
 from edgesim.trace.laws.law import Law, RowLaw, RunContext
+from edgesim.trace.laws.of_columns import OWN, of_columns, of_types
 from edgesim.trace.laws.of_counters import Counts
 from edgesim.trace.laws.of_devices import DEVICE_LAWS
 from edgesim.trace.laws.of_requests import REQUEST_LAWS
 from edgesim.trace.laws.of_spans import SPAN_LAWS
-from edgesim.trace.laws.own import OWN, of_columns, of_types
+from edgesim.trace.laws.of_totals import BOOK_LAWS, Books
 from edgesim.trace.laws.passes import PASS_LAWS, Passes
 from edgesim.trace.laws.readable import Readable
 from edgesim.trace.laws.rows import Rows

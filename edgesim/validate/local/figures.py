@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.measure.typical import typical
+from edgesim.measure.trimmed_mean import typical
 
 __all__ = ["Figures", "of_runs"]
 
@@ -45,7 +45,7 @@ def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
     runs
         For each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
     fastest
-        As for :func:`edgesim.measure.typical.typical`, and the same as for profiles.
+        As for :func:`edgesim.measure.trimmed_mean.typical`, and the same as for profiles.
     """
     gaps_s = typical([_gaps(run) for run in runs], fastest)  # [sample, token]
     emitted_at_s = gaps_s.cumsum(axis=1)

@@ -12,13 +12,13 @@ from typing import Any
 
 import psutil
 
-from edgesim.measure.real.crew import free_cores
+from edgesim.measure.real.worker_pool import free_cores
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
-from edgesim.validate.local.at_work import AtWork, hired
 from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
 from edgesim.validate.local.prediction import predicted, with_awakening, with_loop_steps
+from edgesim.validate.local.real_runs import AtWork, hired
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape
 
@@ -49,7 +49,7 @@ class Plan:
     n_stages
         Processes in the ring; None: one for each core, at most two.
     fastest
-        As for :func:`edgesim.measure.typical.typical`; used for all times.
+        As for :func:`edgesim.measure.trimmed_mean.typical`; used for all times.
     context
         Config of the model for measuring messages and sums; None: the default one.
     """

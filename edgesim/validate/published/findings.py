@@ -9,7 +9,7 @@ import numpy as np
 from edgesim.model.efficiency.effects import Design, Rate
 from edgesim.model.efficiency.stored import shipped_posterior
 from edgesim.scenario.rates import RateEntry, published_rates
-from edgesim.validate.published.leaving_out import Prediction, left_out, one_share
+from edgesim.validate.published.leave_one_out import Prediction, left_out, one_share
 
 __all__ = ["WIDEST", "Findings", "Row", "found"]
 

@@ -17,8 +17,8 @@ from street import simulated, street
 from edgesim.errors import InputError, TraceError
 from edgesim.explain.advice import advise
 from edgesim.explain.changes import changes
-from edgesim.explain.original import Original
-from edgesim.explain.trials import Delays, Trials, paired_delays_s
+from edgesim.explain.trace_scenario import Original
+from edgesim.explain.trial_runs import Delays, Trials, paired_delays_s
 from edgesim.report.explained.tables import AdviceTable
 from edgesim.statistics.intervals import paired_difference, student_t
 

@@ -128,7 +128,7 @@ def test_runs_that_are_cut_up_for_want_of_memory_come_out_the_same(
             spans.append(span("compute", number + at_s, number + at_s + 0.5, number + at_s + 1.0, **of))
     trace = hand_trace(tmp_path, lives, spans)
     whole = breakdown(trace, "one", 0)
-    monkeypatch.setattr("edgesim.explain.gathered._MOST_AT_ONCE", 4)
+    monkeypatch.setattr("edgesim.explain.span_arrays._MOST_AT_ONCE", 4)
     assert breakdown(trace, "one", 0).equals(whole)
     assert whole["on the air"].tolist() == [0.75 * (number == 4) for number in range(9)]
     assert whole["not explained"].tolist() == [*(float(number) for number in range(8)), 11.0]

@@ -15,7 +15,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError
 from edgesim.gym import DecisionEnv, SplitEnv, UtilityReward
 from edgesim.gym.model_based import ON_TRIALS, learn_from_trials
-from edgesim.gym.own_credit import OwnCredit, Tried, try_actions
+from edgesim.gym.per_request_credit import OwnCredit, Tried, try_actions
 from edgesim.gym.reward_model import fit_rewards
 from edgesim.gym.training import train
 from edgesim.gym.trial_env import TrialVecEnv

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from edgesim.errors import StrategyError
 from edgesim.nearest import suggest
-from edgesim.scenario import contenders
+from edgesim.scenario import strategy_labels
 from edgesim.scenario.load import parse
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.strategy import Strategy
@@ -77,7 +77,7 @@ def _strategies(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         return STRATEGIES[name]
 
-    monkeypatch.setattr(contenders, "strategy_class", strategy_class)
+    monkeypatch.setattr(strategy_labels, "strategy_class", strategy_class)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from staged import city, records
 from edgesim.errors import PlacementError
 from edgesim.strategies.early_exit import EarlyExit
 from edgesim.strategies.early_exit.layout import lay_out
-from edgesim.strategies.early_exit.meters import Meters
+from edgesim.strategies.early_exit.rate_estimates import Meters
 from edgesim.strategies.early_exit.thresholds import exit_table
 from edgesim.strategy import Fleet
 

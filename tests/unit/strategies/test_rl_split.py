@@ -19,7 +19,7 @@ from edgesim.scenario.load import load
 from edgesim.scenario.timings import timings
 from edgesim.strategies.rl_split import RlSplit
 from edgesim.strategies.rl_split.losses import Losses
-from edgesim.strategies.rl_split.moving import Mover
+from edgesim.strategies.rl_split.split_moves import Mover
 from edgesim.testing import check_strategy
 from edgesim.world.fleet import Fleet
 

@@ -17,7 +17,7 @@ import pytest
 from edgesim.runner import prepare, run
 from edgesim.scenario.load import load
 from edgesim.trace.laws.check import LAWS
-from edgesim.trace.laws.own import OWN
+from edgesim.trace.laws.of_columns import OWN
 from edgesim.trace.reader import Trace
 from edgesim.trace.schema import TABLES, Column, arrow_schema
 

@@ -13,7 +13,7 @@ from edgesim.errors import InputError
 from edgesim.scenario.rates import published_rates
 from edgesim.validate.published.findings import WIDEST, Findings, Row, found
 from edgesim.validate.published.groups import group_rows
-from edgesim.validate.published.leaving_out import Prediction, interval_score, left_out, one_share
+from edgesim.validate.published.leave_one_out import Prediction, interval_score, left_out, one_share
 from edgesim.validate.published.page import (
     BEGIN,
     END,

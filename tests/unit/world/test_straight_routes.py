@@ -11,7 +11,7 @@ import pytest
 from miniature import device
 
 from edgesim.errors import PlacementError
-from edgesim.world.cheapest import CheapestPaths
+from edgesim.world.cheapest_paths import CheapestPaths
 from edgesim.world.link import Link
 from edgesim.world.routes import Network
 
@@ -66,12 +66,12 @@ def test_each_is_the_cheapest_then_the_shortest_then_the_earliest(seed: int, ord
 @pytest.mark.parametrize("towards", ["one server", "many terminals"])
 def test_one_search_serves_all_terminals_of_a_server(monkeypatch: pytest.MonkeyPatch, towards: str) -> None:
     """Two stations, 50 terminals that see both, a server behind them."""
-    from edgesim.world import cheapest
+    from edgesim.world import cheapest_paths
 
     searched = []
-    search = cheapest._tree
+    search = cheapest_paths._tree
     monkeypatch.setattr(
-        cheapest,
+        cheapest_paths,
         "_tree",
         lambda edges, root, through: searched.append(root) or search(edges, root, through),
     )

@@ -13,7 +13,7 @@ from functools import partial
 from edgesim.engine.network.air.band_sharing import band_sharing
 from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.transfer import Carrier, Transfer
-from edgesim.engine.network.outlook import Prospect
+from edgesim.engine.network.hop_state import Prospect
 from edgesim.engine.process.clock import Clock
 from edgesim.radio.radio_link import RadioState as ChannelState
 from edgesim.world.medium import Medium

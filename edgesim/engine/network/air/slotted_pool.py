@@ -16,7 +16,7 @@ from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.slot_grants import DUST_BITS, Granting, Queue, Stretch
 from edgesim.engine.network.air.slot_sharing import slot_sharing
 from edgesim.engine.network.air.transfer import Carrier, Transfer
-from edgesim.engine.network.outlook import Prospect
+from edgesim.engine.network.hop_state import Prospect
 from edgesim.engine.process.clock import Clock
 from edgesim.radio.radio_link import RadioState
 from edgesim.world.medium import Medium

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from edgesim.engine.network.outlook import Prospect
+from edgesim.engine.network.hop_state import Prospect
 from edgesim.radio.radio_link import RadioState
 from edgesim.world.medium import Medium, RadioChannel
 

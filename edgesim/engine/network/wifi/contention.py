@@ -25,7 +25,7 @@ from functools import partial
 
 from edgesim.engine.network.air.interference import Band
 from edgesim.engine.network.air.transfer import Carrier, Transfer
-from edgesim.engine.network.outlook import Prospect
+from edgesim.engine.network.hop_state import Prospect
 from edgesim.engine.network.wifi.contender import Contender, Queue
 from edgesim.engine.network.wifi.exchange import Burst, Part
 from edgesim.engine.network.wifi.frames import Run

@@ -7,7 +7,7 @@ import struct
 from typing import Protocol
 
 from edgesim.engine.network.air.transfer import SharedAir, Transfer
-from edgesim.engine.network.outlook import fate
+from edgesim.engine.network.hop_state import fate
 from edgesim.engine.network.radio_hop import Message, RadioHop
 from edgesim.engine.network.wifi.frames import Frames
 from edgesim.engine.process.clock import Clock

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from edgesim.errors import InputError  # noqa: E402
 from edgesim.measure.places import MODULE_PATHS  # noqa: E402
-from edgesim.measure.real.loops import alone, generated  # noqa: E402
+from edgesim.measure.real.generation_loops import alone, generated  # noqa: E402
 from edgesim.measure.real.part import Part  # noqa: E402
 from edgesim.measure.real.weights import cut_to_shard, untrained_model  # noqa: E402
 from edgesim.model.architecture import Architecture  # noqa: E402

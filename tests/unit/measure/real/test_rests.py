@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from edgesim.measure.real.loops import rested
+from edgesim.measure.real.generation_loops import rested
 from edgesim.measure.real.part import Part
 from edgesim.measure.real.rests import RestLosses, Rests, computing_s
 from edgesim.measure.real.weights import untrained_model
@@ -53,7 +53,7 @@ def test_passes_are_timed_awake_and_after_each_sleep(
     blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept_s: list[float] = []
-    monkeypatch.setattr("edgesim.measure.real.loops.sleep", slept_s.append)
+    monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", slept_s.append)
     shape = shape_named("tiny-gpt2")
     part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, *blocks)
 

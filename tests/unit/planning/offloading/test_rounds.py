@@ -7,7 +7,7 @@ import pytest
 from offloading_networks import drawn_network
 
 from edgesim.errors import InputError
-from edgesim.planning.offloading.boldness import next_boldness
+from edgesim.planning.offloading.adaptive_step import next_boldness
 from edgesim.planning.offloading.capacity import largest_scale
 from edgesim.planning.offloading.descent import State, all_rows, play_round
 from edgesim.planning.offloading.flow import cost_tasks, flow_of

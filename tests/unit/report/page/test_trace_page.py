@@ -20,8 +20,8 @@ from rich.console import Console
 from edgesim.errors import TraceError
 from edgesim.report.comparison import about, comparison
 from edgesim.report.page.rendering import embedded
+from edgesim.report.page.span_summary import summarise_spans
 from edgesim.report.page.trace_page import trace_page
-from edgesim.report.page.watched import summarise_spans
 from edgesim.report.table import ComparisonTable
 from edgesim.trace.reader import Trace
 

@@ -10,8 +10,8 @@ import pytest
 
 from edgesim.errors import InputError
 from edgesim.report.listings.listing import of_traces
-from edgesim.report.plots.asked import KINDS, FigureRequest, drawn
 from edgesim.report.plots.bars import bars
+from edgesim.report.plots.figure_request import KINDS, FigureRequest, drawn
 from edgesim.report.plots.provenance import Provenance
 from edgesim.report.plots.saving import save
 from edgesim.report.plots.style import WIDTHS_IN, looks, paper_style, subplots

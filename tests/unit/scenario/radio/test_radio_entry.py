@@ -25,7 +25,7 @@ from edgesim.radio.adaptation.shannon import Shannon, truncated_shannon
 from edgesim.radio.adaptation.wifi import Wifi
 from edgesim.radio.channel.csi import ImperfectCsi
 from edgesim.radio.channel.fading import BlockFading, JakesFading
-from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
+from edgesim.radio.channel.fading_by_line_of_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import Nakagami, Rayleigh, Rician
 from edgesim.radio.channel.path_loss.environments import IndoorFactory
 from edgesim.radio.motion.mobility import GaussMarkov, RandomWaypoint

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.load import load
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 
 Parse = Callable[..., Scenario]
 

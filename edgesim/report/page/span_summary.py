@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from edgesim.report.page.under_way import mean_under_way, merged
+from edgesim.report.page.time_averages import mean_under_way, merged
 from edgesim.trace.reader import Trace
 
 __all__ = ["GANTT_COLUMNS", "SpanSummary", "summarise_spans"]

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from edgesim.radio.channel.fading import BlockFading, JakesFading
-from edgesim.radio.channel.fading_by_sight import FadingByLineOfSight
+from edgesim.radio.channel.fading_by_line_of_sight import FadingByLineOfSight
 from edgesim.radio.channel.fading_law import Rayleigh, Rician
 from edgesim.radio.channel.large_scale import LargeScale
 from edgesim.radio.channel.path_loss.environments import UrbanMicro

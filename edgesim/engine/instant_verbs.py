@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from edgesim.engine.assembly import Assembly
-from edgesim.engine.causality.begun import Call
+from edgesim.engine.causality.begun_verb import Call
 from edgesim.engine.observation.observation import Knowledge, Observation, View
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.request import LiveRequest

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.schema.scenario import Scenario
+from edgesim.scenario.strategy_labels import strategies_by_label
 
 Parse = Callable[..., Scenario]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edgesim.trace.laws.interval_union import Unions
 from edgesim.trace.laws.law import RELATIVE, Law, RunContext, is_close, rounding_s
 from edgesim.trace.laws.of_spans import parts_s
 from edgesim.trace.laws.parts import FILL, part_of
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
-from edgesim.trace.laws.unions import Unions
 from edgesim.trace.schema import HOPS, LinkKind, Outcome, SpanKind
 
 __all__ = ["BOOK_LAWS", "Books"]

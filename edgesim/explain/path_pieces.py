@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesim.explain.chain import NONE, Chains, chains
-from edgesim.explain.gathered import Gathered
 from edgesim.explain.parts import PASS_PARTS, Part
+from edgesim.explain.span_arrays import Gathered
 
 __all__ = ["Pieces", "covered_s", "pieces"]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InputError
-from edgesim.explain.original import Original
+from edgesim.explain.trace_scenario import Original
 from edgesim.runner import Prepared
 from edgesim.statistics.window import counted
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sys import getrefcount
 
-from edgesim.engine.causality.begun import INSTANT, Begun, Call
+from edgesim.engine.causality.begun_verb import INSTANT, Begun, Call
 from edgesim.engine.causality.moves import Immediate
 from edgesim.engine.process.clock import Course
 from edgesim.engine.process.verb import Verb

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgesim.measure.grid import Grid
-from edgesim.measure.real.crew import Answer, Crew, Order, Worker
 from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
 from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
+from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.prediction import stage_blocks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgesim.errors import InputError, TraceError
 from edgesim.report.listings.listing import estimated, together
 from edgesim.report.listings.metric_names import metric_name
-from edgesim.report.listings.opened import SweepLike
+from edgesim.report.listings.open_folders import SweepLike
 from edgesim.report.plots.bars import bars
 from edgesim.report.plots.distribution import distribution
 from edgesim.report.plots.front import front, panels_of

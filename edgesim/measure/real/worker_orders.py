@@ -14,8 +14,8 @@ import torch
 
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
-from edgesim.measure.real.gauge import Gauge
-from edgesim.measure.real.loops import alone, follow, generated, lead, rested
+from edgesim.measure.real.generation_loops import alone, follow, generated, lead, rested
+from edgesim.measure.real.interleaved_profile import Gauge
 from edgesim.measure.real.part import Part
 from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
 from edgesim.measure.real.sums import Sums, barrier, join, leave

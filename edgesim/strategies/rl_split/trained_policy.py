@@ -9,8 +9,8 @@ from typing import Any
 from edgesim.errors import InputError, PlacementError
 from edgesim.planning.policies.shipped import SHIPPED, policy_file
 from edgesim.planning.splitting.policy import Policy
+from edgesim.strategies.rl_split.observations import HIGHEST, LOWEST, check_names
 from edgesim.strategies.rl_split.options import Learning, Weights
-from edgesim.strategies.rl_split.seeing import HIGHEST, LOWEST, check_names
 from edgesim.strategy import Training, Utility
 
 __all__ = ["load_policy", "remark_on", "training_of"]

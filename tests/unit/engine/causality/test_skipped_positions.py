@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from edgesim.engine.causality.skipped import (
+from edgesim.engine.causality.data_locations import Contents, Place, Whereabouts
+from edgesim.engine.causality.skipped_positions import (
     SkippedPositions,
     Waiting,
     forward,
@@ -16,7 +17,6 @@ from edgesim.engine.causality.skipped import (
     states,
     taken_along,
 )
-from edgesim.engine.causality.whereabouts import Contents, Place, Whereabouts
 from edgesim.model.architecture import Slice
 
 N_BLOCKS, CUTS = 6, (0, 2, 4, 6)

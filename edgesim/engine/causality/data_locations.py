@@ -9,7 +9,8 @@ Blocks and levels are bits of integers: bit b of ``whole`` is block b, bit l of 
 after l blocks, where 0 is the embedding's.
 
 Positions of tokens that exited early are missing in later blocks; they are recorded separately
-(:mod:`edgesim.engine.causality.skipped`). Of the other positions, a device has either all of a block or none.
+(:mod:`edgesim.engine.causality.skipped_positions`). Of the other positions, a device has all of a block or
+none.
 
 Not modelled: which of these others are missing if some are, and the pass of hidden states that are older than
 the pass before the one in hand.
@@ -21,7 +22,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from edgesim.engine.causality.skipped import Waiting, forward, joined, taken_along
+from edgesim.engine.causality.skipped_positions import Waiting, forward, joined, taken_along
 from edgesim.model.architecture import Slice
 
 __all__ = ["Contents", "Ids", "Place", "Whereabouts", "blocks_of", "complete"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesim.engine.causality.whereabouts import Contents, Ids, Place, Whereabouts, complete
+from edgesim.engine.causality.data_locations import Contents, Ids, Place, Whereabouts, complete
 from edgesim.model.architecture import Slice
 
 N_BLOCKS = 4

@@ -9,7 +9,7 @@ import pytest
 from edgesim.measure.cache import CACHE_VARIABLE
 from edgesim.planning.policies.shipped import shipped_policies
 from edgesim.planning.splitting.policy import Policy
-from edgesim.scenario.trained import find_policy, keep_policy, policy_path
+from edgesim.scenario.trained_policies import find_policy, keep_policy, policy_path
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning_and_not_the_policy(

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from edgesim.errors import WorkerLostError
-from edgesim.measure.real.crew import Crew, free_cores
+from edgesim.measure.real.worker_pool import Crew, free_cores
 
 CORE = free_cores()[0]
 SOON_S = 20.0  # by far longer than it takes, on any machine
@@ -60,7 +60,7 @@ def test_a_worker_that_is_killed_is_noticed_at_once_and_the_others_end() -> None
 def test_workers_do_not_outlive_a_parent_that_is_killed() -> None:
     code = (
         "import time\n"
-        "from edgesim.measure.real.crew import Crew\n"
+        "from edgesim.measure.real.worker_pool import Crew\n"
         f"crew = Crew(); crew.hire('one', {CORE}); crew.hire('two', {CORE})\n"
         "print('hired', flush=True); time.sleep(60)\n"
     )

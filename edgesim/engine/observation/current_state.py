@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from edgesim.engine.causality.begun import Begun
+from edgesim.engine.causality.begun_verb import Begun
 from edgesim.engine.device.host import Host
 from edgesim.engine.energy.discharge import Discharge
 from edgesim.engine.memory.memory import DeviceMemory

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edgesim.report.page.under_way import mean_under_way, merged
+from edgesim.report.page.time_averages import mean_under_way, merged
 
 
 def intervals(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesim.measure.typical import typical
+from edgesim.measure.trimmed_mean import typical
 
 
 def test_the_fastest_part_stands_firm_though_most_repeats_are_disturbed() -> None:

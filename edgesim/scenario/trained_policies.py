@@ -28,10 +28,10 @@ from edgesim.planning.policies.training import Training
 from edgesim.planning.splitting.policy import Policy
 from edgesim.rng import Streams
 from edgesim.scenario.build import resolve
-from edgesim.scenario.contenders import strategies_by_label
 from edgesim.scenario.named_files import FILE_KEYS, WAYS
 from edgesim.scenario.radio.presence import PresentDemand
 from edgesim.scenario.schema.scenario import Scenario, StrategyEntry
+from edgesim.scenario.strategy_labels import strategies_by_label
 from edgesim.scenario.study import Study
 from edgesim.scenario.timings import Profiles
 from edgesim.strategy import Strategy
