@@ -21,7 +21,8 @@ The weight of the proximal term is the cost of the cheapest hop over ``boldness`
 (:mod:`~edgesim.planning.offloading.adaptive_step`). S is exact for a row whose used hops stay the same.
 Receivers are coupled through their offloaders, and the response to one price alone is at most half the
 largest response to all together (a Laplacian's diagonal and its largest eigenvalue), hence a damping of 2.
-The fixed point is the paper's: prices are the marginal costs at the actual rates, and hops in use cost the same.
+The fixed point is the paper's: prices are the marginal costs at the actual rates, and hops in use cost the
+same.
 
 The queue of a link has its own price, which its offloader sets as a receiver would, without a message.
 
