@@ -8,7 +8,7 @@ from typing import Protocol
 
 import simpy
 
-from edgesim.engine.network.unacknowledged import Holes
+from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, WorkLost
 from edgesim.world.roaming import Roaming

@@ -19,7 +19,7 @@ from edgesim.engine.network.failing_hop import FailingHop
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.engine.network.tcp import Connections
-from edgesim.engine.network.unacknowledged import Holes
+from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.network.wifi.wifi_hop import WifiHop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, wait_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesim.engine.network.unacknowledged import Holes
+from edgesim.engine.network.block_losses import Holes
 
 
 def test_hops_lose_independently_and_parts_of_one_hop_are_different_bytes():
