@@ -5,9 +5,9 @@ from __future__ import annotations
 import simpy
 
 from edgesim.engine.device.watched import Job, WatchedStation
+from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.hop_state import Outlook
-from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.process.clock import Clock
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, wait_for
 from edgesim.engine.recording import Recording

@@ -9,9 +9,9 @@ from functools import partial
 import simpy
 
 from edgesim.engine.network.air.transfer import SharedAir, Transfer
+from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.hop_state import Blocks, Outlook, fate
-from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import MessageLost, Verb, WorkLost, wait_for
 from edgesim.engine.recording import Recording

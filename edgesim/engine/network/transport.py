@@ -13,13 +13,13 @@ import simpy
 
 from edgesim.engine.device.host import Host
 from edgesim.engine.device.watched import Job
+from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.network.cells import Pools
 from edgesim.engine.network.changing_cells import Cells
 from edgesim.engine.network.failing_hop import FailingHop
 from edgesim.engine.network.hop import Hop
 from edgesim.engine.network.radio_hop import RadioHop
 from edgesim.engine.network.tcp import Connections
-from edgesim.engine.network.block_losses import Holes
 from edgesim.engine.network.wifi.wifi_hop import WifiHop
 from edgesim.engine.process.clock import Clock, Course
 from edgesim.engine.process.verb import DONE, Verb, WorkLost, begun, wait_for
