@@ -33,6 +33,7 @@ PERFECT = ShapeResult(
     has_equal_ids=True,
     logits_error=1e-6,
     communications=[],
+    losses=[],
     profiles=[],
 )
 SLOW = [

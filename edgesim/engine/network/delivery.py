@@ -68,7 +68,9 @@ class TokenDelivery:
         """Deliver a token that has reached the source, and those that have waited there for it."""
         if request.ended_at_s is not None:
             return  # it failed while this token was in transit
-        stream, index = self._stream(request), token.index
+        stream, index = self._streams.get(request), token.index
+        if stream is None:
+            stream = self._streams[request] = _Stream()
         if self._may_repeat and (index < request.n_emitted_tokens or index in stream.early):
             return  # an earlier attempt has delivered it
         if index > request.n_emitted_tokens:

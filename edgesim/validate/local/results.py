@@ -44,6 +44,7 @@ def _of_shape(result: ShapeResult) -> dict[str, Any]:
         "logits_error": result.logits_error,
         "other_load_cores": result.other_load_cores,
         "communications": [each.facts() for each in result.communications],
+        "rest_losses": [asdict(each) for each in result.losses],
         "profiles": result.profiles,
         "settings": [
             {

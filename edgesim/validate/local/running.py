@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from edgesim.measure.real.rests import RestLosses
 from edgesim.measure.real.worker_pool import free_cores
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
@@ -92,6 +93,8 @@ class ShapeResult:
         Largest difference of the sharded model's logits from the whole model's.
     communications
         Measured costs of messages and sums, by repetition.
+    losses
+        What passes lost after sleeps, by repetition.
     profiles
         Facts of the profiles, by repetition, with the single process's first.
     other_load_cores
@@ -103,6 +106,7 @@ class ShapeResult:
     has_equal_ids: bool
     logits_error: float
     communications: list[Communication]
+    losses: list[RestLosses]
     profiles: list[list[dict[str, Any]]]
     other_load_cores: float = 0.0
 
@@ -150,7 +154,7 @@ def _of_shape(
 ) -> ShapeResult:
     real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
     foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
-    communications, profiles, has_equal_ids = [], [], True
+    communications, losses, profiles, has_equal_ids = [], [], [], True
     if len(cores) < 2:
         wanted = [setting for setting in wanted if setting.kind == "single"]
     with tempfile.TemporaryDirectory() as place:
@@ -166,6 +170,7 @@ def _of_shape(
                 has_equal_ids &= taken.has_ids(reference)
                 profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
                 communications += [] if taken.communication is None else [taken.communication]
+                losses += [] if taken.losses is None else [taken.losses]
                 for setting in wanted:
                     real[setting].append(of_runs(taken.runs[setting], plan.fastest))
                     foreseen[setting].append(
@@ -192,6 +197,7 @@ def _of_shape(
         has_equal_ids=has_equal_ids,
         logits_error=logits_error,
         communications=communications,
+        losses=losses,
         profiles=profiles,
     )
 
