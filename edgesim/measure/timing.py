@@ -165,6 +165,9 @@ class Measuring:
     ----------
     architecture, device, grid, fastest, seed
         As for :func:`measure_profile`.
+    most_blocks
+        Largest number of whole blocks to build: those that a device has, whose weights compete for the cache;
+        None: all of the model.
 
     Attributes
     ----------
@@ -173,13 +176,27 @@ class Measuring:
     """
 
     def __init__(
-        self, architecture: Architecture, *, device: str, grid: Grid, fastest: int, seed: int
+        self,
+        architecture: Architecture,
+        *,
+        device: str,
+        grid: Grid,
+        fastest: int,
+        seed: int,
+        most_blocks: int | None = None,
     ) -> None:
         self._architecture, self._device, self._grid = architecture, device, grid
         cache_bytes = _cache_bytes(device)
         shards = {n_shards: architecture.shard(n_shards) for n_shards in grid.shards}
         excerpts = {
-            n_shards: Excerpt(shard, n_blocks=n_copies(shard, cache_bytes), device=device)
+            n_shards: Excerpt(
+                shard,
+                n_blocks=min(
+                    n_copies(shard, cache_bytes),
+                    architecture.n_blocks if most_blocks is None or n_shards > 1 else most_blocks,
+                ),
+                device=device,
+            )
             for n_shards, shard in shards.items()
         }
         self._probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)

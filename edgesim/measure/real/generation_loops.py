@@ -182,7 +182,7 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 
 @torch.inference_mode()
 def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
-    """Time decoding steps of a part, each right after another and again after a sleep.
+    """Time decoding steps of a part, each right after another and again after a sleep, and so a prompt.
 
     A first part computes the head as well, as it does between two tokens.
 
@@ -196,11 +196,24 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     Returns
     -------
     dict
-        ``awake_s`` and ``rested_s``, a time [s] for each sleep.
+        ``awake_s`` and ``rested_s``, a time [s] for each sleep; ``prompt_awake_s`` and, after the longest sleep,
+        ``prompt_rested_s``.
     """
     generator = torch.Generator().manual_seed(seed)
-    cache = part.cache()
-    states = part.run(cache, part.example(n_prompt, generator), 0)
+    prompt = part.example(n_prompt, generator)
+    cache, states = part.cache(), prompt
+
+    def prompt_s() -> float:
+        nonlocal cache, states
+        cache = part.cache()
+        began_at_s = perf_counter()
+        states = part.run(cache, prompt, 0)
+        return perf_counter() - began_at_s
+
+    prompt_s()
+    prompt_awake_s = prompt_s()
+    sleep(max(rests_s))
+    prompt_rested_s = prompt_s()
     given, n_context = part.example(1, generator), n_prompt
 
     def step_s() -> float:
@@ -218,7 +231,12 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
         awake_s.append(step_s())
         sleep(rest_s)
         rested_s.append(step_s())
-    return {"awake_s": awake_s, "rested_s": rested_s}
+    return {
+        "awake_s": awake_s,
+        "rested_s": rested_s,
+        "prompt_awake_s": prompt_awake_s,
+        "prompt_rested_s": prompt_rested_s,
+    }
 
 
 def _bytes(states: Tensor) -> memoryview:

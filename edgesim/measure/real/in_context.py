@@ -251,7 +251,7 @@ class _Found:
 
     def note_rests(self, rank: int, answer: Answer) -> None:
         """Store a member's times between tokens without the sleeps that took the place of its sums."""
-        self._passes_s[f"rests {rank}"] += computing_s(answer, self._n_sums)
+        self._passes_s[f"rests {rank}"] += computing_s(answer, self._n_sums)[1:]
 
     def middle(self, seconds: Sequence[float]) -> float:
         """Return the typical value of some times."""

@@ -36,10 +36,22 @@ class Gauge:
         As for :func:`edgesim.measure.timing.measure_profile`.
     seed
         Seed of the order of visits.
+    most_blocks
+        As for :class:`edgesim.measure.timing.Measuring`.
     """
 
-    def __init__(self, architecture: Architecture, grid: Grid, *, fastest: int, seed: int) -> None:
-        self._measuring = Measuring(architecture, device="cpu", grid=grid, fastest=fastest, seed=seed)
+    def __init__(
+        self,
+        architecture: Architecture,
+        grid: Grid,
+        *,
+        fastest: int,
+        seed: int,
+        most_blocks: int | None = None,
+    ) -> None:
+        self._measuring = Measuring(
+            architecture, device="cpu", grid=grid, fastest=fastest, seed=seed, most_blocks=most_blocks
+        )
         with torch.inference_mode():
             self._measuring.warm_up()
         self._random = random.Random(seed)
@@ -63,9 +75,13 @@ class Gauge:
         self._visit(*next(self._steps if is_step else self._decodes))
 
     def round(self) -> None:
-        """Make every visit once, in random order."""
+        """Make every visit once, in random order, first those of whole blocks.
+
+        Whole blocks and shards are never in use together, and would evict one another from the cache.
+        """
         visits = self._measuring.rounds.visits
-        for at, steps in self._random.sample(visits, len(visits)):
+        shuffled = self._random.sample(visits, len(visits))
+        for at, steps in sorted(shuffled, key=lambda visit: visit[0].n_shards):
             self._visit(at, steps)
 
     @torch.inference_mode()

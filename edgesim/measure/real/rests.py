@@ -8,6 +8,7 @@ so it is measured with the parts of a model that will be used, after sleeps of s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,37 +23,48 @@ RESTS_S = (1e-3, 4e-3, 16e-3)
 
 
 def computing_s(answer: dict[str, Any], n_sums: int) -> list[float]:
-    """Return the times between a member's tokens, without its sums or the sleeps in their place.
+    """Return the time of each token of a group's member, without its sums or the sleeps in their place.
 
     Parameters
     ----------
     answer
-        With ``emitted_at_s`` and ``sums_s``.
+        With ``began_at_s``, ``emitted_at_s`` and ``sums_s``.
     n_sums
-        Sums of a pass.
+        Sums of a pass; there may be none in the answer.
+
+    Returns
+    -------
+    list
+        [n_tokens], of which the first is that of the prompt.
     """
-    summed_s = np.diff(np.array(answer["sums_s"]), axis=1).reshape(-1, n_sums).sum(axis=1)
-    gaps_s: list[float] = (np.diff(answer["emitted_at_s"][0]) - summed_s[1:]).tolist()
-    return gaps_s
+    gaps_s = np.diff([answer["began_at_s"], *answer["emitted_at_s"][0]])
+    if answer["sums_s"]:
+        gaps_s -= np.diff(np.array(answer["sums_s"]), axis=1).reshape(-1, n_sums).sum(axis=1)
+    found: list[float] = gaps_s.tolist()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class RestLosses:
-    """Losses by rests.
+    """What passes lose after sleeps [s].
 
     Attributes
     ----------
     stages_s
-        Of a pass of each stage, after each of :data:`RESTS_S`.
-    sum_s
-        Of what a group's member computes between two sums.
+        A decoding step of each stage, after each of :data:`RESTS_S`.
+    prompts_s
+        A prompt of each stage, after the longest of them.
+    sum_s, prompt_sum_s
+        What a group's member computes between two sums, of a decoding step and of a prompt.
     """
 
     stages_s: tuple[tuple[float, ...], ...]
+    prompts_s: tuple[float, ...]
     sum_s: float
+    prompt_sum_s: float
 
     def after(self, stage: int, idle_s: float) -> float:
-        """Return what a pass of a stage loses after a sleep of `idle_s`.
+        """Return what a decoding step of a stage loses after a sleep of `idle_s`.
 
         Interpolated; in proportion to the sleep below the shortest one measured, constant above the longest.
         """
@@ -73,21 +85,19 @@ class Rests:
 
     n_stages: int
     n_sums: int
-    _stages_s: list[list[tuple[list[float], list[float]]]] = field(init=False)
-    _apart_s: list[float] = field(init=False, default_factory=list)
-    _between_s: list[float] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._stages_s = [[] for _ in range(self.n_stages)]
+    _found: defaultdict[str, list[Any]] = field(init=False, default_factory=lambda: defaultdict(list))
 
     def add_stage(self, stage: int, answer: dict[str, Any]) -> None:
-        """Store what :func:`rested` has returned for a stage."""
-        self._stages_s[stage].append((answer["awake_s"], answer["rested_s"]))
+        """Store what :func:`edgesim.measure.real.generation_loops.rested` has returned for a stage."""
+        for key, seconds in answer.items():
+            self._found[f"{key} {stage}"].append(seconds)
 
     def add_member(self, apart: dict[str, Any], between: dict[str, Any]) -> None:
         """Store a member's answers: without sums, and with sleeps in their place."""
-        self._apart_s += np.diff(apart["emitted_at_s"][0]).tolist()
-        self._between_s += computing_s(between, self.n_sums)
+        for key, answer in (("apart", apart), ("between", between)):
+            prompt_s, *steps_s = computing_s(answer, self.n_sums)
+            self._found[f"{key} prompt"].append(prompt_s)
+            self._found[f"{key} steps"] += steps_s
 
     def losses(self, fastest: int) -> RestLosses:
         """Return the losses of what was stored; none is below zero.
@@ -97,13 +107,17 @@ class Rests:
         fastest
             As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
-        stages_s = []
-        for found in self._stages_s:
-            awake_s, rested_s = (np.array(each) for each in zip(*found, strict=True))  # [visit, rest]
-            lost_s = typical(rested_s, fastest) - typical(awake_s.ravel(), fastest)
-            stages_s.append(tuple(np.maximum(0.0, lost_s).tolist()))
-        sum_s = 0.0
-        if self._apart_s:
-            lost_s = typical(self._between_s, fastest) - typical(self._apart_s, fastest)
-            sum_s = max(0.0, float(lost_s) / self.n_sums)
-        return RestLosses(tuple(stages_s), sum_s)
+
+        def lost_s(rested: str, awake: str) -> Any:
+            before = np.ravel(self._found[awake])
+            return np.maximum(0.0, typical(self._found[rested], fastest) - typical(before.tolist(), fastest))
+
+        stages = range(self.n_stages)
+        n_sums = self.n_sums
+        has_members = "apart steps" in self._found
+        return RestLosses(
+            tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
+            tuple(float(lost_s(f"prompt_rested_s {n}", f"prompt_awake_s {n}")) for n in stages),
+            float(lost_s("between steps", "apart steps")) / n_sums if has_members else 0.0,
+            float(lost_s("between prompt", "apart prompt")) / n_sums if has_members else 0.0,
+        )

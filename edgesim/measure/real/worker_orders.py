@@ -183,6 +183,7 @@ class Workshop:
             Grid(**{key: tuple(values) for key, values in order["grid"].items()}),
             fastest=order["fastest"],
             seed=order["seed"],
+            most_blocks=order.get("most_blocks"),
         )
         return {}
 

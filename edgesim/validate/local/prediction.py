@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,10 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
 def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
     """Add to the step before a single device's first pass what it loses for having slept before.
 
-    Taken is the first stage's loss after the longest sleep.
+    Taken is the loss of the first stage's prompt: the blocks after it follow without a sleep.
     """
     points = tuple(
-        _having(point, point.median_s + losses.after(0, inf))
+        _having(point, point.median_s + losses.prompts_s[0])
         if point.component is Component.STEP and point.phase is Phase.PREFILL
         else point
         for point in profile.points
@@ -77,8 +76,9 @@ def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
 
 def with_rests(profile: Profile, losses: RestLosses) -> Profile:
     """Add to the shards of a block what a member loses for having slept in the block's two sums."""
+    lost_s = {Phase.PREFILL: 2.0 * losses.prompt_sum_s, Phase.DECODE: 2.0 * losses.sum_s}
     points = tuple(
-        _having(point, point.median_s + 2.0 * losses.sum_s)
+        _having(point, point.median_s + lost_s[point.phase])
         if point.component is Component.BLOCK and point.n_shards > 1
         else point
         for point in profile.points
@@ -87,7 +87,12 @@ def with_rests(profile: Profile, losses: RestLosses) -> Profile:
 
 
 def with_messages(
-    profile: Profile, communication: Communication, n_blocks: int, *, is_first: bool, slowed_s: float
+    profile: Profile,
+    communication: Communication,
+    n_blocks: int,
+    *,
+    is_first: bool,
+    slowed_s: Mapping[Phase, float],
 ) -> Profile:
     """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
 
@@ -106,7 +111,7 @@ def with_messages(
     is_first
         Whether the stage has the embedding.
     slowed_s
-        What a pass loses because the process has slept until its message arrived.
+        What a pass loses because the process has slept until its message arrived [s], by phase.
     """
     handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
     preludes_s = {
@@ -120,7 +125,7 @@ def with_messages(
             point.median_s
             + (
                 2.0 * handling.seconds(point.n_new * state_bytes)
-                + slowed_s
+                + slowed_s[point.phase]
                 + preludes_s[point.phase, point.at]
             )
             / n_blocks,
@@ -244,7 +249,10 @@ def predicted(
                 communication,
                 last - first,
                 is_first=first == 0,
-                slowed_s=losses.after(number, idle_s[number]),
+                slowed_s={
+                    Phase.PREFILL: losses.prompts_s[number],
+                    Phase.DECODE: losses.after(number, idle_s[number]),
+                },
             )
             for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
         ]

@@ -164,6 +164,11 @@ class AtWork:
             "fastest": fastest,
             "seed": seed,
         }
+        if n_gauges > 1:
+            n_blocks = self._shape.architecture.n_blocks
+            order["most_blocks"] = stage_blocks(n_blocks, len(self._stages))[0][
+                1
+            ]  # of the first, the largest
         self._ask([(gauge, order) for gauge in self._gauges])
 
     def measure_once(self) -> None:

@@ -15,7 +15,8 @@ from edgesim.validate.local.shapes import shape_named
 
 
 def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
-    losses = RestLosses(stages_s=((1e-4, 3e-4, 5e-4), (0.0, 0.0, 0.0)), sum_s=0.0)
+    stages_s = ((1e-4, 3e-4, 5e-4), (0.0, 0.0, 0.0))
+    losses = RestLosses(stages_s=stages_s, prompts_s=(0.0, 0.0), sum_s=0.0, prompt_sum_s=0.0)
 
     assert losses.after(0, 0.0) == 0.0
     assert losses.after(0, 0.5e-3) == pytest.approx(0.5e-4)
@@ -25,27 +26,31 @@ def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
 
 
 def test_a_member_computes_between_its_sums() -> None:
-    """Two sums a pass of 10 and 20 ms; the first pass, of the prompt, is not between two tokens."""
+    """Two sums a pass, of 10 and 20 ms; the first pass is that of the prompt."""
     sums_s = [(0.0, 0.5), (0.5, 0.9), (1.0, 1.01), (1.02, 1.04), (1.2, 1.21), (1.3, 1.32)]
-    answer = {"emitted_at_s": [[1.0, 1.1, 1.4]], "sums_s": sums_s}
+    answer = {"began_at_s": 0.0, "emitted_at_s": [[1.0, 1.1, 1.4]], "sums_s": sums_s}
 
-    assert computing_s(answer, n_sums=2) == pytest.approx([0.07, 0.27])
+    assert computing_s(answer, n_sums=2) == pytest.approx([0.1, 0.07, 0.27])
+    assert computing_s({**answer, "sums_s": []}, n_sums=2) == pytest.approx([1.0, 0.1, 0.3])
 
 
 def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
     rests = Rests(n_stages=2, n_sums=2)
     for _ in range(3):
-        rests.add_stage(0, {"awake_s": [1.0, 1.0, 1.0], "rested_s": [1.1, 1.2, 1.4]})
-        rests.add_stage(1, {"awake_s": [2.0, 2.0, 2.0], "rested_s": [1.9, 2.0, 2.5]})
-    apart = {"emitted_at_s": [[0.0, 1.0, 2.0]]}
-    between = {"emitted_at_s": [[0.0, 2.0, 4.0]], "sums_s": [(0.0, 0.1)] * 2 + [(0.0, 0.4)] * 4}
-    rests.add_member(apart, between)
+        prompts = {"prompt_awake_s": 5.0, "prompt_rested_s": 5.5}
+        rests.add_stage(0, {"awake_s": [1.0, 1.0, 1.0], "rested_s": [1.1, 1.2, 1.4], **prompts})
+        rests.add_stage(1, {"awake_s": [2.0, 2.0, 2.0], "rested_s": [1.9, 2.0, 2.5], **prompts})
+    apart = {"began_at_s": 0.0, "emitted_at_s": [[3.0, 4.0, 5.0]], "sums_s": []}
+    sums_s = [(0.0, 0.1)] * 2 + [(0.0, 0.4)] * 4
+    rests.add_member(apart, {"began_at_s": 0.0, "emitted_at_s": [[3.6, 5.6, 7.6]], "sums_s": sums_s})
 
     losses = rests.losses(fastest=1)
 
     assert losses.stages_s[0] == pytest.approx((0.1, 0.2, 0.4))
     assert losses.stages_s[1] == pytest.approx((0.0, 0.0, 0.5))  # none is below zero
+    assert losses.prompts_s == pytest.approx((0.5, 0.5))
     assert losses.sum_s == pytest.approx((2.0 - 0.8 - 1.0) / 2)
+    assert losses.prompt_sum_s == pytest.approx((3.6 - 0.2 - 3.0) / 2)
 
 
 @pytest.mark.parametrize("blocks", [(0, 2), (2, 3)])
@@ -59,6 +64,7 @@ def test_passes_are_timed_awake_and_after_each_sleep(
 
     found = rested(part, 4, [0.1, 0.2])
 
-    assert slept_s == [0.1, 0.2]
-    assert {key: np.shape(each) for key, each in found.items()} == {"awake_s": (2,), "rested_s": (2,)}
-    assert min(*found["awake_s"], *found["rested_s"]) > 0.0
+    assert slept_s == [0.2, 0.1, 0.2]  # before the prompt the longest
+    shapes = {"awake_s": (2,), "rested_s": (2,), "prompt_awake_s": (), "prompt_rested_s": ()}
+    assert {key: np.shape(each) for key, each in found.items()} == shapes
+    assert all(np.min(each) > 0.0 for each in found.values())

@@ -39,7 +39,12 @@ SHARD = 0.6
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
 SUM_S, SUM_S_PER_BYTE = 300e-6, 1e-9
 RESTED_S = 25e-6  # the part of a sum's cost that the other model lost after sleeping
-LOSSES = RestLosses(stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2, sum_s=40e-6)
+LOSSES = RestLosses(
+    stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
+    prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
+    sum_s=40e-6,
+    prompt_sum_s=10e-6,
+)
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
 
 
@@ -128,15 +133,17 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
 
     def ring_s(n_new: int, *compute_ms: float) -> float:
         wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
-        message_s = SEND_S + TRANSIT_S + RECEIVE_S + SLOWED_S + wire_s
-        return sum(compute_ms) * 1e-3 + 2 * message_s + STEP_S
+        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s)
+        message_s = SEND_S + TRANSIT_S + RECEIVE_S + wire_s
+        return sum(compute_ms) * 1e-3 + 2 * message_s + slowed_s + STEP_S
 
     # What a pass does ahead of its first block both stages do; a profile has it with the embedding.
     assert found.ttft_s == pytest.approx(ring_s(16, 2 * 0.5, 3 * 20.0, 3.0) + STEP_BEFORE_S, rel=1e-5)
     assert found.tpot_s == pytest.approx(ring_s(1, 2 * 0.1, 3 * 4.0, 2.0), rel=1e-5)
     # Of either stage's time, what it computes, handles of messages and loses for having slept.
     lasted_s = found.ttft_s + (EXTENT.n_out - 1) * found.tpot_s
-    second_s = (20.5 + 4 * 4.1) * 1e-3 + EXTENT.n_out * (SEND_S + RECEIVE_S + SLOWED_S)
+    slowed_s = LOSSES.prompts_s[1] + 4 * SLOWED_S
+    second_s = (20.5 + 4 * 4.1) * 1e-3 + EXTENT.n_out * (SEND_S + RECEIVE_S) + slowed_s
     assert found.utilisation[1] == pytest.approx(second_s / lasted_s, rel=1e-5)
 
 
@@ -154,11 +161,12 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
             embedding_ms, block_ms, head_ms = (
                 MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
             )
+            first_s, second_s = LOSSES.prompts_s if token == 0 else (0.0, SLOWED_S)
             head_s = head_ms * 1e-3 + STEP_S + STEP_BEFORE_S * (token == 0)
             listed += [
-                (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s, TRANSIT_S, False),
+                (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s + first_s, TRANSIT_S, False),
                 # The first stage has more to do, so that the second one waits for it, asleep.
-                (1, (embedding_ms + block_ms) * 1e-3 + handled_s + SLOWED_S, TRANSIT_S, False),
+                (1, (embedding_ms + block_ms) * 1e-3 + handled_s + second_s, TRANSIT_S, False),
                 (0, head_s, 0.0, True),
             ]
         return listed
@@ -201,20 +209,21 @@ def test_a_device_that_sleeps_begins_slowly() -> None:
 
     for before, after in zip(charged.points, awakened.points, strict=True):
         is_first = before.component is Component.STEP and before.phase is Phase.PREFILL
-        assert after.median_s == pytest.approx(before.median_s + SLOWED_S * is_first)
+        assert after.median_s == pytest.approx(before.median_s + LOSSES.prompts_s[0] * is_first)
 
 
 def test_a_group_computes_shards_and_sums_twice_in_every_block(foresee: Foresee) -> None:
     found = foresee(Setting(kind="tensor", n_devices=2))
 
     def pass_s(n_new: int, block_ms: float, ends_ms: float) -> float:
-        one_sum_s = SUM_S - RESTED_S + LOSSES.sum_s + SUM_S_PER_BYTE * n_new * STATE_BYTES
+        rested_s = LOSSES.sum_s if n_new == 1 else LOSSES.prompt_sum_s
+        one_sum_s = SUM_S - RESTED_S + rested_s + SUM_S_PER_BYTE * n_new * STATE_BYTES
         return (3 * SHARD * block_ms + ends_ms) * 1e-3 + 6 * one_sum_s + STEP_S
 
     assert found.ttft_s == pytest.approx(pass_s(16, 20.0, 3.5) + STEP_BEFORE_S, rel=1e-5)
     assert found.tpot_s == pytest.approx(pass_s(1, 4.0, 2.1), rel=1e-5)
     lasted_s = found.ttft_s + 4 * found.tpot_s
-    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3 + 5 * 6 * LOSSES.sum_s
+    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3 + 6 * (LOSSES.prompt_sum_s + 4 * LOSSES.sum_s)
     assert found.utilisation[1] == pytest.approx(shards_s / lasted_s, rel=1e-5)
 
 
