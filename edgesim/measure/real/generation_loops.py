@@ -196,7 +196,7 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     Returns
     -------
     dict
-        ``awake_s`` and ``rested_s``, a time [s] for each sleep; ``prompt_awake_s`` and, after the longest sleep,
+        ``awake_s`` and ``rested_s``, a time [s] for each sleep; ``prompt_awake_s``, and after the longest one
         ``prompt_rested_s``.
     """
     generator = torch.Generator().manual_seed(seed)
