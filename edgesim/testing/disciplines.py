@@ -18,6 +18,14 @@ from edgesim.world.fleet import Fleet
 
 __all__ = ["check_discipline"]
 
+_WORLDS = (
+    "one device",
+    "a horizon",
+    "little memory",
+    "little memory, no queue",
+    "users who wait for answers",
+)
+
 
 class _AtSource(Strategy):
     """Computes every request with the whole model at its source."""
@@ -67,6 +75,7 @@ def check_discipline(discipline: ServingDiscipline) -> None:
     )
     again = pickle.loads(pickle.dumps(discipline))
     assert again == discipline, f"{discipline!r} was unpickled as {again!r}; make it a frozen dataclass"
-    for name, world in worlds().items():
-        devices = {id_: replace(device, serving=discipline) for id_, device in world.devices.items()}
-        check_on(name, replace(world, devices=devices), _AtSource())
+    every = worlds()
+    for name in _WORLDS:
+        devices = {id_: replace(device, serving=discipline) for id_, device in every[name].devices.items()}
+        check_on(name, replace(every[name], devices=devices), _AtSource())

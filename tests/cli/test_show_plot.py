@@ -73,7 +73,7 @@ def test_plot_draws_the_usual_kind(
         (("plot", "map"), "no trace is given"),
         (("show", "FOLDER", "--metric", "e2e_mean"), "did you mean 'e2e_mean_s'?"),
         (("show", "FOLDER", "--strategy", "loco"), "has no 'loco'; there are local, far_wide"),
-        (("show", "FOLDER", "FOLDER"), "named twice"),
+        (("show", "FOLDER", "FOLDER"), "given twice"),
         (("plot", "FOLDER", "-o", "a.gif"), "expected .pdf, .svg or .png"),
         (("plot", "FOLDER", "lines"), "need --x PATH"),
         (("plot", "FOLDER", "bars", "--request", "1"), "it belongs to timeline"),

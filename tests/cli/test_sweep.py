@@ -190,7 +190,7 @@ def test_cases_and_zipped_axes(edgesim, scenario: Path, tmp_path: Path) -> None:
         (("--seed", "3", "--case", "other: seed=1"), "--seed: the seed is set by --set or --case as well"),
         (("--case", "more: replications=3"), "give --replications"),
         (("--retry-failed", "--out", "x"), "--retry-failed: it requires --resume"),
-        (("--strategy", "nope"), "no strategy is labelled 'nope'"),
+        (("--strategy", "nope"), "no strategy has the label 'nope'"),
         (("--dask", "tcp://127.0.0.1:1", "--out", "{out}"), "no scheduler answers there"),
     ],
 )

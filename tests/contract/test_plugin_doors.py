@@ -100,11 +100,9 @@ SERVED = (
 )
 
 
-def test_a_discipline_is_listed_checked_and_serves(with_plugin: dict[str, str], tmp_path: Path) -> None:
+def test_a_discipline_is_listed_and_serves(with_plugin: dict[str, str], tmp_path: Path) -> None:
     assert "The newest pass first" in call(with_plugin, "-m", "edgesim", "list", "serving")
     assert '"newest-first"' in call(with_plugin, "-m", "edgesim", "schema")
-    check = check_code("check_discipline", "newest_first", "NewestFirst")
-    call(with_plugin, "-c", check.replace("(NewestFirst)", "(NewestFirst(0.01))"))
 
     def lasted_s(serving: str) -> float:
         trace = ran(

@@ -146,7 +146,7 @@ def _label(strategies: Mapping[str, Strategy], wanted: str | None) -> str:
     if wanted is not None:
         if wanted not in strategies:
             raise InputError(
-                f"--strategy: no strategy is labelled {wanted!r}; there are {', '.join(strategies)}"
+                f"--strategy: no strategy has the label {wanted!r}; there are {', '.join(strategies)}"
             )
         if wanted not in able:
             there = f"; there is one in {', '.join(able)}" if able else ""

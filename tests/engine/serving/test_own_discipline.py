@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -24,9 +25,14 @@ from edgesim.world.disciplines.continuous import ContinuousBatching
 from edgesim.world.disciplines.processor_sharing import ProcessorSharing
 from edgesim.world.disciplines.static import StaticBatching
 
-MODULE = "edgesim_example_plugin.newest_first"
-sys.path.append(str(Path(__file__).resolve().parents[2] / "plugin_example" / "src"))
-from edgesim_example_plugin.newest_first import NewestFirst  # noqa: E402
+MODULE = "newest_first_of_the_example"  # not by its package's name, which would stay imported for other tests
+FILE = Path(__file__).resolve().parents[2] / "plugin_example/src/edgesim_example_plugin/newest_first.py"
+_spec = importlib.util.spec_from_file_location(MODULE, FILE)
+assert _spec is not None
+assert _spec.loader is not None
+example = sys.modules[MODULE] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(example)
+NewestFirst, NewestFirstStation = example.NewestFirst, example.NewestFirstStation
 
 WHOLE = Slice(0, 4, embedding=True, head=True)
 
