@@ -186,7 +186,7 @@ def disagreements(seeds: range, tmp_path: Path) -> tuple[list[str], int]:
 
         ran = refusal(simulate)
         n_refused += ran is not None
-        is_untrained = ran is not None and "has to be trained first" in ran
+        is_untrained = ran is not None and "needs training, and no policy" in ran
         if (checked is None) != (ran is None) and not is_untrained:
             found.append(f"{seed}: checked: {checked}; ran: {ran}\n{text}")
         if ran is not None and (tmp_path / "made").exists() and out.exists():

@@ -53,5 +53,5 @@ def test_single_antennas_have_a_mean_where_deep_fades_are_not_undone(
     assert told.estimate.low <= told.estimate.median
     if not exists:
         assert f"no mean: with {way} the error is proportional to the inverse gain" in str(told)
-        assert "infinite at 1 stream from 1 to 1 antennas" in str(told)
+        assert "infinite for 1 stream from 1 to 1 antennas" in str(told)
         assert told.as_json()["mean"] is None
