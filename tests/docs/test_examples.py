@@ -22,7 +22,7 @@ from edgesim.scenario.radio.inspection import radio_links
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(DOCS.glob("how-to/*.md"))
 
-PLUGGED_IN = ("round_robin", "front-loaded", "on_off", "lab-board", "modem")
+PLUGGED_IN = ("newest-first", "round_robin", "front-loaded", "on_off", "lab-board", "modem")
 
 WORKLOAD = {"arrivals": {"poisson": "1 Hz"}, "prompt_tokens": 16, "output_tokens": 8, "requests": 5}
 TOPOLOGY = {

@@ -110,7 +110,7 @@ def test_without_a_folder_it_takes_the_next_free_one(tmp_path: Path, monkeypatch
 def test_errors_name_arguments_and_no_options_of_a_command(result: edgesim.Result, tmp_path: Path) -> None:
     for asked, named, message in (
         ("first_steps", {"overrides": ["horizn=3 s"]}, "did you mean 'horizon'"),
-        ("first_steps", {"only": ["nope"]}, "no strategy is labelled 'nope'; there are local"),
+        ("first_steps", {"only": ["nope"]}, "no strategy has the label 'nope'; there are local"),
         ("first_steps", {"jobs": 0}, "jobs: expected at least 1"),
         ("first_stepz", {}, "no shipped scenario of that name; did you mean 'first_steps'"),
         ({"name": "x"}, {}, r"\$: 'topology' is missing"),
@@ -140,7 +140,7 @@ def test_a_noisy_profile_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monkey
         edgesim.run("first_steps", tmp_path / "quiet", overrides=overrides, quiet=True)
     noisy(0.4, monkeypatch)
     with pytest.warns(
-        UserWarning, match=r"held-out points by up to 40%.*measure again with refresh=True"
+        UserWarning, match=r"errors of up to 40% at held-out points.*measure again with refresh=True"
     ) as told:
         edgesim.run("first_steps", tmp_path / "out", overrides=overrides, quiet=True)
     assert told[0].filename == __file__

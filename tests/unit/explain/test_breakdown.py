@@ -105,7 +105,7 @@ def test_a_trace_without_spans_is_refused_in_a_sentence(tmp_path: Path) -> None:
     trace = hand_trace(tmp_path, [LIFE], [])
     for part in tmp_path.glob("spans/*/*/*.parquet"):
         part.unlink()
-    with pytest.raises(TraceError, match="no spans of one, replication 0; expected those"):
+    with pytest.raises(TraceError, match="no spans of one, replication 0; expected them"):
         breakdown(trace, "one", 0)
 
 

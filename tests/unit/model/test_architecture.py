@@ -169,7 +169,7 @@ def test_a_slice_that_runs_backwards_is_refused(first: int, last: int) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "reads llama, mistral"),
+        ({"model_type": "mamba"}, "supports llama, mistral"),
         ({"hidden_size": None}, "has no hidden_size"),
         ({"hidden_size": 0}, "hidden_size is 0"),
         ({"vocab_size": "32000"}, "vocab_size is '32000'"),

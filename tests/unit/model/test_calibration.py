@@ -122,7 +122,7 @@ def test_the_raspberry_pis_one_node_rows_are_fitted() -> None:
         ([row("gpt2")], "1 row cannot determine 2 parameters"),
         ([row("gpt2"), row("gpt2")], "cannot distinguish memory_bandwidth and overhead_per_call"),
         ([*synthetic(prefills=()), as_if_true(row("gpt2", "prefill", n_prompt_tokens=1))],
-         "nothing of compute; none of them is compute-bound: add a longer prompt"),
+         "the rows do not determine compute; none of them is compute-bound: add a longer prompt"),
         ([row("gpt2", "prefill"), row("gpt2", "prefill")], "2 rows cannot determine 3 parameters"),
     ],
 )  # fmt: skip

@@ -65,8 +65,8 @@ def test_a_profile_keeps_it_and_one_without_has_the_digest_that_it_had(tmp_path:
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("messages", [], "'messages' is no list"),
-        ("sums", "many", "'sums' is no list"),
+        ("messages", [], "'messages' is not a list"),
+        ("sums", "many", "'sums' is not a list"),
         ("sums", [{"size_bytes": 10, "seconds": -1.0}], "-1.0 as seconds"),
         ("sums", [{"size_bytes": 10, "seconds": float("nan")}], "nan as seconds"),
         ("sums", [{"size_bytes": 1.5, "seconds": 1.0}], "1.5 as size_bytes"),

@@ -112,7 +112,7 @@ def test_quantised_weights_are_counted_in_their_own_bytes() -> None:
 
 def test_what_cannot_be_cut_is_refused_with_a_remedy() -> None:
     model = small()
-    with pytest.raises(PlacementError, match=r"groups of heads: 2 of them .* can hold 1, 0"):
+    with pytest.raises(PlacementError, match=r"groups of heads: 2 of them .* can take at most 1, 0"):
         to_heads([1, 1], model, at_most=[0.5, 0.4])
     with pytest.raises(InputError, match="8 heads for 9 devices"):
         to_heads([1] * 9, model)

@@ -30,7 +30,7 @@ def test_every_partition_keeps_the_contract() -> None:
 @pytest.mark.parametrize(
     ("stages", "sentence"),
     [
-        (((0, 1),), "places [1] blocks, 1 together; the model has"),
+        (((0, 1),), "places [1] blocks, 1 in total; the model has"),
         (((7, 4),), "names the devices [7]"),
         (((0, 3), (0, 1)), "names a device twice"),
         (((0, -1),), "expected numbers of 0 or more"),

@@ -173,7 +173,7 @@ def test_tables_that_make_no_sense_are_refused(rows: list[QualityRow], complaint
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a quality table cannot be read"):
+    with pytest.raises(InputError, match="cannot read a quality table"):
         QualityTable.load(tmp_path / "missing.parquet")
 
 

@@ -271,7 +271,7 @@ AWQ = FORMATS["awq"][0]
 def test_exempt_modules_keep_the_number_format(patterns: list[str], kept: list[str] | None) -> None:
     said = {**AWQ, "modules_to_not_convert": patterns}
     if kept is None:
-        with pytest.raises(InputError, match=r"packed in 1 of 6 blocks otherwise than in the rest"):
+        with pytest.raises(InputError, match=r"packed differently in 1 of 6 blocks"):
             read(said)
         return
     packed = [name for name in SHAPES if name not in kept]

@@ -198,5 +198,5 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for name in ("none.csv", "none.parquet"):
-        with pytest.raises(InputError, match="cannot read a table: No such file"):
+        with pytest.raises(InputError, match="no table can be read: No such file"):
             read_split_table(tmp_path / name)
