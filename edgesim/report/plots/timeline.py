@@ -132,7 +132,7 @@ def timeline(
         panel.set_ylim(len(order) - 0.4, -1.3 if window_s is None else -0.6)
         panel.set_xlim(0.0, (until_s - begin_s) / scale * (1.0 if window_s else 1.01))
         panel.tick_params(axis="y", length=0)
-        since = f"since {begin_s:.6g} s" if window_s else "since the first span was requested"
+        since = f"since {begin_s:.6g} s" if window_s else "since the first span"
         more = f"; {n_left_out} more lanes" if n_left_out else ""
         panel.set_xlabel(f"time, {unit} {since} ({about}{more})")
         tidy(panel, grid="x")

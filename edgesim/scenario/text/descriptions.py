@@ -46,7 +46,7 @@ def add_descriptions(schema: dict[str, Any], model: type[BaseModel]) -> None:
 def own_descriptions(kind: type) -> dict[str, str]:
     """Return the field docstrings of one class, without those of its bases."""
     try:
-        body = _parsed(textwrap.dedent(inspect.getsource(kind))).body[0]
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     except (OSError, TypeError, SyntaxError):  # a class defined in an interactive session
         return {}
     assert isinstance(body, ast.ClassDef)
@@ -61,10 +61,3 @@ def own_descriptions(kind: type) -> dict[str, str]:
         ):
             found[field.target.id] = inspect.cleandoc(text.value.value)
     return found
-
-
-def _parsed(text: str) -> ast.Module:
-    try:
-        return ast.parse(text)
-    except SystemError:  # CPython 3.11 miscounts recursion if garbage is collected meanwhile (gh-106905)
-        return ast.parse(text)

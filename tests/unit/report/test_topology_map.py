@@ -65,7 +65,7 @@ def test_an_older_trace_without_places_is_laid_out(trace: Trace, tmp_path: Path)
 
 def test_damaged_places_are_said(trace: Trace, tmp_path: Path) -> None:
     damaged = altered(trace, tmp_path / "damaged", places_m={"box": [1.0]})
-    with pytest.raises(TraceError, match="the place of 'box' is"):
+    with pytest.raises(TraceError, match="the position of 'box' is"):
         topology_map(damaged)
 
 

@@ -95,7 +95,7 @@ def test_a_run_that_is_whole_is_resumed_to_itself(
     prepared: Prepared, undisturbed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = run(prepared, tmp_path / "trace").path
-    monkeypatch.setattr("edgesim.runner.running.simulated", None)  # nothing is simulated
+    monkeypatch.setattr("edgesim.runner.running.simulate_to_folder", None)  # nothing is simulated
     assert run(prepared, folder, resume=True).is_complete
     assert digests(folder) == undisturbed
 
@@ -117,8 +117,8 @@ def test_parts_that_are_cut_short_or_half_written_are_made_anew(
 @pytest.mark.parametrize(
     ("override", "what"),
     [
-        ("seed=2", "seed was 1, and is 2"),
-        ("replications=4", "replications was 3, and is 4"),
+        ("seed=2", "seed was 1, and is now 2"),
+        ("replications=4", "replications was 3, and is now 4"),
         ("topology.devices.phone.kind=jetson-orin-nx", "scenario.digest was"),
     ],
 )
@@ -158,7 +158,7 @@ def test_another_version_profile_or_option_is_not_resumed(
 def test_there_must_be_something_to_resume(prepared: Prepared, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="no trace to resume"):
         run(prepared, tmp_path / "trace", resume=True)
-    with pytest.raises(InputError, match="give one of them"):
+    with pytest.raises(InputError, match="give only one of them"):
         run(prepared, tmp_path / "trace", resume=True, replace=True)
     with pytest.raises(TraceError, match="no unfinished run to resume"):
         unfinished_folder(tmp_path, "first-steps")

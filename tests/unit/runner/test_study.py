@@ -141,7 +141,11 @@ def test_what_an_edit_breaks_is_refused_before_time_zero(prepared: Prepared, tmp
     scenario = prepared.scenario
     longer = scenario.model_copy(update={"horizon_s": 500.0})
     for edited, error, message in (
-        (replace(measured, workload=replace(law, prompt_tokens=Fixed(900))), ProfileError, "charged with"),
+        (
+            replace(measured, workload=replace(law, prompt_tokens=Fixed(900))),
+            ProfileError,
+            "takes its times from",
+        ),
         (replace(prepared, workload=replace(law, prompt_tokens=Fixed(10**7))), ScenarioError, "context"),
         (replace(prepared, scenario=longer), ScenarioError, "differs in horizon"),
         (
@@ -205,6 +209,6 @@ def test_a_named_file_that_is_removed_after_preparing_is_refused_and_nothing_is_
     file.write_text(head + "\nworkload:\n  trace: {file: asked.csv}\n  sources: phone\n" + tail)
     prepared = prepare(load(file, ["profile=analytic"]))
     (tmp_path / "asked.csv").unlink()
-    with pytest.raises(InputError, match=r"asked\.csv: cannot be read .*put it back"):
+    with pytest.raises(InputError, match=r"asked\.csv: cannot be read .*restore it"):
         run(prepared, tmp_path / "out")
     assert not (tmp_path / "out").exists()

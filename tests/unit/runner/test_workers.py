@@ -16,7 +16,7 @@ import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from edgesim.runner.workers import leave_with_parent
+from edgesim.runner.workers import end_with_parent
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer={initializer})
@@ -33,7 +33,7 @@ def is_at_work(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("initializer", "stays"), [("leave_with_parent", False), ("None", True)])
+@pytest.mark.parametrize(("initializer", "stays"), [("end_with_parent", False), ("None", True)])
 def test_workers_leave_when_their_parent_is_killed(tmp_path: Path, initializer: str, stays: bool) -> None:
     """And would not, if nobody told them to."""
     script = tmp_path / "parent.py"

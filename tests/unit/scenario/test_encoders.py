@@ -20,7 +20,7 @@ def test_a_text_may_fill_the_context_since_the_answer_is_no_part_of_it(changed: 
     ("override", "message"),
     [
         ("workload.output_tokens=3", "output_tokens: bert-base is an encoder: its one answer counts as 1"),
-        ("workload.prompt_tokens=513", "a text of 513 tokens exceeds the 512 that bert-base reads"),
+        ("workload.prompt_tokens=513", "a prompt of 513 tokens exceeds the context of bert-base, 512 tokens"),
     ],
 )
 def test_lengths_that_an_encoder_has_not_are_refused(changed: Any, override: str, message: str) -> None:

@@ -226,7 +226,7 @@ def test_what_cannot_be_written_is_refused_in_a_sentence(trace: Trace, tmp_path:
     for name in ("a.txt", "a", "a.gz"):
         with pytest.raises(InputError, match=r"ends in \.pftrace or \.json"):
             write_perfetto(trace, "offload", 0, tmp_path / name)
-    with pytest.raises(TraceError, match="no whole run of 'offload', replication 7"):
+    with pytest.raises(TraceError, match="no complete run of 'offload', replication 7"):
         write_perfetto(trace, "offload", 7, tmp_path / "a.json")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):

@@ -532,7 +532,7 @@ MISTAKES = {
     ),
     "a wall between rooms": (
         ("radio: nr-n78", "radio: wifi6, propagation: {model: 3gpp-inh, indoor: {depth: 3 m}}"),
-        ["air.yaml:10:", "stations of 3gpp-inh are inside"],
+        ["air.yaml:10:", "stations of 3gpp-inh are indoors"],
     ),
     "a simple wall at 26 GHz": (
         ("radio: nr-n78", "radio: nr-n258, propagation: {model: 3gpp-umi, indoor: {wall: simple}}"),

@@ -37,12 +37,12 @@ def test_a_law_as_it_is_written(told, law) -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"law": "exponential"}, "takes either 'mean' or 'median'"),
-        ({"law": "exponential", "mean": "1 ms", "median": "1 ms"}, "takes either 'mean' or 'median'"),
+        ({"law": "exponential"}, "expected either 'mean' or 'median'"),
+        ({"law": "exponential", "mean": "1 ms", "median": "1 ms"}, "expected either 'mean' or 'median'"),
         ({"law": "exponential", "mean": "1 ms", "spread": 2}, "and nothing else"),
         ({"law": "gamma", "mean": "1 ms"}, "and 'spread'"),
-        ({"law": "empirical", "mean": "1 ms"}, "takes 'values'"),
-        ({"law": "none", "mean": "1 ms"}, "takes nothing else"),
+        ({"law": "empirical", "mean": "1 ms"}, "expected 'values'"),
+        ({"law": "none", "mean": "1 ms"}, "expected nothing else"),
         ({"law": "gamma", "mean": "1 ms", "spread": 1e-9}, "expected a spread"),
         ({"law": "gamma", "mean": 3}, "unit"),
         ({"law": "normal", "mean": "1 ms"}, "exponential"),

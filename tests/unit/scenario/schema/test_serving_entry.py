@@ -49,7 +49,14 @@ def test_a_discipline_and_its_limits(word: str, value: ServingDiscipline | None,
 
 @pytest.mark.parametrize(
     "word",
-    ["{fifo: {queue_limit: 0}}", "{fifo: {patience: 0 s}}", "{processor-sharing: {queue_limit: 3}}"],
+    [
+        "nope",
+        "{continuous: }",
+        "{fifo: {}, static: {}}",
+        "{fifo: {queue_limit: 0}}",
+        "{fifo: {patience: 0 s}}",
+        "{processor-sharing: {queue_limit: 3}}",
+    ],
 )
 def test_limits_that_make_no_sense_are_refused(word: str, served: Parse) -> None:
     with pytest.raises(ScenarioError, match=r"serving"):

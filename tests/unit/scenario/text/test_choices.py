@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from edgesim.scenario.schema import adaptation, mobility, radio, service, serving, workload
+from edgesim.scenario.schema import adaptation, mobility, radio, service, workload
 from edgesim.scenario.schema.adaptation import AdaptationChoice
 from edgesim.scenario.schema.workload import ArrivalsChoice
 from edgesim.scenario.text.section import Choice
@@ -17,7 +17,7 @@ CHOICES = [
     if name not in ("constant", "exponential", "none", "environment", "rayleigh")  # words by themselves
 ]
 CHOICES += [(kind, name) for kind in (ArrivalsChoice, AdaptationChoice) for name in kind.names()]
-MODULES = (adaptation, mobility, radio, service, serving, workload)
+MODULES = (adaptation, mobility, radio, service, workload)
 
 
 def test_every_part_with_a_choice_is_here() -> None:

@@ -169,7 +169,7 @@ MISTAKES = {
     "a label that is no folder name": (
         "{use: local}",
         "{use: local, label: ../../etc}",
-        "small.yaml:17:18: $.strategies[0].label: expected a label of letters, digits",
+        "small.yaml:17:18: $.strategies[0].label: expected a label of at most 80 letters, digits",
     ),
     "two devices of one name": (
         "    - id: box",

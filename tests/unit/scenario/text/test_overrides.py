@@ -81,7 +81,7 @@ def test_an_override_sets_a_value(
         ),
         ("horizon", "--set horizon: expected path=value"),
         ("horizon=", "--set horizon=: expected path=value"),
-        ("a..b=1", "--set a..b=1: 'a..b' is no path"),
+        ("a..b=1", "--set a..b=1: 'a..b' is not a path"),
         ("horizon=[1", "--set horizon=[1:1:3: not YAML"),
         ("name=!!python/name:os.system x", "tags (!...) are not allowed in a scenario"),
     ],
