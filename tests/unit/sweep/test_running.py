@@ -104,9 +104,9 @@ def test_a_sweep_of_something_else_is_not_gone_on_with(whole: Sweep, tmp_path: P
     shutil.copytree(whole.path, out)
     for options, told in (
         ({"values": {RATE: ["2 Hz", "4 Hz"]}}, "axes was"),
-        ({"replications": 3}, "replications was 2, and is 3"),
-        ({"keep": "results"}, 'keep was "spans", and is "results"'),
-        ({"scenario": {**PAIR, "seed": 5}}, "seed was 4, and is 5"),
+        ({"replications": 3}, "replications was 2, and is now 3"),
+        ({"keep": "results"}, 'keep was "spans", and is now "results"'),
+        ({"scenario": {**PAIR, "seed": 5}}, "seed was 4, and is now 5"),
     ):
         with pytest.raises(TraceError, match="cannot be resumed") as refused:
             swept(out, **{"values": RATES, "keep": "spans", **options}, resume=True)
