@@ -46,7 +46,8 @@ def test_words_are_found_wherever_they_stand() -> None:
 def test_nothing_in_the_package_has_a_retired_name() -> None:
     offenders = [
         f"{path.relative_to(ROOT)}:{line}: {word!r}"
-        for path in sorted((ROOT / "edgesim").rglob("*.py"))
+        for path in sorted((ROOT / "edgesim").rglob("*"))
+        if path.suffix in {".py", ".yaml"}
         for line, word in found_in(path.read_text(encoding="utf-8"))
     ]
     assert not offenders, "\n".join(offenders)

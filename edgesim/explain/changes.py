@@ -114,16 +114,22 @@ def _of_batches(entry: DeviceEntry, at: str) -> Iterator[Change]:
         what = f"{entry.id} serves in continuous batches of up to {_BATCH}"
         yield Change(what, (f"{at}.serving={{continuous: {{max_batch: {_BATCH}}}}}",), touches, "batch")
         return
-    where, options = f"{at}.serving.{serving.name}", serving.chosen
-    if size := getattr(options, "max_batch", None):
+    keys = {name: field.alias or name for name, field in type(serving.chosen).model_fields.items()}
+    found = {name: getattr(serving.chosen, name) for name in keys}
+    found = {name: value for name, value in found.items() if isinstance(value, int | float) and value}
+
+    def changed(what: str, name: str, value: str) -> Change:
+        return Change(what, (f"{at}.serving.{serving.name}.{keys[name]}={value}",), touches, "batch")
+
+    if size := found.get("max_batch"):
         what = f"{entry.id} serves batches of up to {2 * size} instead of {size}"
-        yield Change(what, (f"{where}.max_batch={2 * size}",), touches, "batch")
-    if wait_s := getattr(options, "max_wait_s", None):
+        yield changed(what, "max_batch", f"{2 * size}")
+    if wait_s := found.get("max_wait_s"):
         what = f"batches on {entry.id} wait half as long for further requests"
-        yield Change(what, (f"{where}.max_wait={wait_s / 2:.12g} s",), touches, "batch")
-    if n_tokens := getattr(options, "max_tokens", None):
+        yield changed(what, "max_wait_s", f"{wait_s / 2:.12g} s")
+    if n_tokens := found.get("max_tokens"):
         what = f"iterations on {entry.id} contain up to {2 * n_tokens} tokens"
-        yield Change(what, (f"{where}.max_tokens={2 * n_tokens}",), touches, "batch")
+        yield changed(what, "max_tokens", f"{2 * n_tokens}")
 
 
 def _of_links(link: LinkEntry, at: str) -> Iterator[Change]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from edgesim.statistics import activities
 from edgesim.statistics.activities import Activity
-from edgesim.trace.schema import FIFO, PROCESSOR_SHARING, SpanKind
+from edgesim.trace.schema import BATCHED, SpanKind
 
 __all__ = ["PASS_PARTS", "WAITS", "Part", "Role", "roles_of"]
 
@@ -83,13 +83,12 @@ class Role:
 
 
 _CARRIED = {kind: Part(activity.value) for kind, activity in activities.CARRIED.items()}
-_UNBATCHED = (None, FIFO, PROCESSOR_SHARING)
 
 
 def _role(kind: str, link_kind: str | None, serving: str | None) -> Role:
     """Return the role of spans of a kind, given the kind of the link and the device's service discipline."""
     if kind == SpanKind.COMPUTE:
-        waits = Part.QUEUEING_FOR_COMPUTE if serving in _UNBATCHED else Part.STAGING
+        waits = Part.STAGING if serving in BATCHED else Part.QUEUEING_FOR_COMPUTE
         return Role(waits, Part.COMPUTING, 1)
     if kind == SpanKind.EMIT:
         return Role(Part.UNEXPLAINED, Part.UNEXPLAINED, 2)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgesim import plugins
 from edgesim.engine.cluster import Cluster
 from edgesim.engine.request import LiveRequest
+from edgesim.engine.serving.iterating import IteratingStation
 from edgesim.engine.serving.station import STATIONS
 from edgesim.errors import InputError
 from edgesim.model.architecture import Architecture
@@ -66,9 +67,15 @@ def check_discipline(discipline: ServingDiscipline) -> None:
         if DISCIPLINES.check is not None:
             DISCIPLINES.check(type(discipline))
         found = plugins.load(DISCIPLINES, discipline.name)
-        plugins.load(STATIONS, discipline.name)
+        station = plugins.load(STATIONS, discipline.name)
     except InputError as error:
         raise AssertionError(str(error)) from None
+    assert (
+        not discipline.grows_caches or getattr(station, "withdraw", None) is not IteratingStation.withdraw
+    ), (
+        f"{discipline!r} grows caches, and its station does not withdraw the passes of preempted requests; "
+        "give it a method withdraw"
+    )
     assert found is type(discipline), (
         f"{discipline!r} is called {discipline.name!r}, a name under which {found.__qualname__} is found; "
         "give it the name of its entry point"
@@ -78,4 +85,7 @@ def check_discipline(discipline: ServingDiscipline) -> None:
     every = worlds()
     for name in _WORLDS:
         devices = {id_: replace(device, serving=discipline) for id_, device in every[name].devices.items()}
-        check_on(name, replace(every[name], devices=devices), _AtSource())
+        try:
+            check_on(name, replace(every[name], devices=devices), _AtSource())
+        except InputError as error:
+            raise AssertionError(f"{discipline!r} on the world '{name}': {error}") from error

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 __all__ = [
     "ALL_TABLES",
+    "BATCHED",
     "FIFO",
     "HOPS",
+    "ONE_BY_ONE",
     "OPTIONAL_TABLES",
-    "PROCESSOR_SHARING",
     "SCHEMA_VERSION",
     "TABLES",
     "Column",
@@ -49,8 +50,11 @@ HOPS = (SpanKind.SEND, SpanKind.CONTROL)
 FIFO = "fifo"
 """The serving discipline that serves one pass at a time, in order of arrival: in a trace of any device."""
 
-PROCESSOR_SHARING = "processor-sharing"
-"""The serving discipline under which passes share a device's time."""
+BATCHED = ("static", "continuous", "batched")
+"""Serving disciplines whose passes wait for a batch, and are one pass of the device."""
+
+ONE_BY_ONE = (FIFO, *BATCHED)
+"""Serving disciplines whose device does one thing at a time; of any other that is not known."""
 
 
 class LinkKind(StrEnum):

@@ -8,19 +8,21 @@ first served without limits, is no value but None: see :mod:`edgesim.engine.devi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
-from typing import Annotated, ClassVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, ClassVar, cast, get_type_hints
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from edgesim.errors import InputError, ScenarioError
 from edgesim.fields import PositiveSeconds
 from edgesim.plugins import EntryPointGroup
 from edgesim.trace.schema import FIFO
 
-__all__ = ["DISCIPLINES", "BatchSize", "Limits", "ServingDiscipline", "serving_name"]
+__all__ = ["DISCIPLINES", "BatchSize", "Limits", "ServingDiscipline", "options_of", "serving_name"]
 
 BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
+_RESERVED = ("copy", "discipline", "json", "schema", "short", "validate", "value")  # names of sections
+
 QueueLimit = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 
 
@@ -100,13 +102,32 @@ class ServingDiscipline:
         return 1
 
 
+def options_of(kind: type[ServingDiscipline]) -> dict[str, tuple[Any, Any]]:
+    """Return a discipline's options by name: its annotation, and its default as a field of pydantic."""
+    hints = get_type_hints(kind, include_extras=True)
+    found: dict[str, tuple[Any, Any]] = {}
+    for option in fields(kind):  # type: ignore[arg-type]  # a dataclass, as the group's check has made sure
+        if not option.init:
+            continue
+        if option.default_factory is not MISSING:
+            default = Field(default_factory=option.default_factory)
+        else:
+            default = Field(... if option.default is MISSING else option.default)
+        found[option.name] = (hints[option.name], default)
+    return found
+
+
 def _check(kind: type[ServingDiscipline]) -> None:
-    if not is_dataclass(kind):
-        raise InputError(
-            f"class {kind.__qualname__} is not a dataclass; decorate it with dataclass(frozen=True)"
-        )
+    where = f"class {kind.__qualname__}"
+    parameters = getattr(kind, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        raise InputError(f"{where} is not a frozen dataclass; decorate it with dataclass(frozen=True)")
     if not isinstance(getattr(kind, "name", None), str):
-        raise InputError(f"class {kind.__qualname__} has no name; write name: ClassVar[str] = '...'")
+        raise InputError(f"{where} has no name; write name: ClassVar[str] = '...'")
+    options = options_of(kind)
+    if reserved := sorted(name for name in options if name in _RESERVED or name.startswith("model_")):
+        raise InputError(f"{where} has an option {reserved[0]!r}, a name that is reserved; rename it")
+    create_model(kind.__name__, **cast("dict[str, Any]", options))  # raises for what cannot be read
 
 
 DISCIPLINES: EntryPointGroup[type[ServingDiscipline]] = EntryPointGroup(

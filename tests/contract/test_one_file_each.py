@@ -50,9 +50,9 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_door_is_here() -> None:
-    assert {group.name for group in (*FILES.values(), CATALOGUES)} == {
+    assert {group.name for group in (*FILES.values(), CATALOGUES, DISCIPLINES, STATIONS)} == {
         "edgesim.partitions", "edgesim.readers", "edgesim.metrics", "edgesim.arrivals", "edgesim.link_rates",
-        "edgesim.catalogues",
+        "edgesim.catalogues", "edgesim.disciplines", "edgesim.stations",
     }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_three_boards_and_tinyllama_run_with_nothing_else_touched(simulate: Simu
 
 
 def test_one_board_refuses_tinyllama_in_float32_before_time_zero(simulate: Simulate) -> None:
-    with pytest.raises(PlacementError, match=r"4.40 GB of weights.*2 copies.*8.80 GB; 6.99 GB are free"):
+    with pytest.raises(PlacementError, match=r"4.40 GB of weights.*2 copies.*8.80 GB, and 6.99 GB are free"):
         simulate("mdi_nanollama", TINYLLAMA)
 
 

@@ -36,6 +36,8 @@ class DisciplineStation:
 
     __slots__ = ()
 
+    can_be_kept = False
+
     def __init__(self, site: Site, discipline: Any) -> None:
         raise NotImplementedError
 

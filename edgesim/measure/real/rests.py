@@ -66,9 +66,10 @@ class RestLosses:
     def after(self, stage: int, idle_s: float) -> float:
         """Return what a decoding step of a stage loses after a sleep of `idle_s`.
 
-        Interpolated; in proportion to the sleep below the shortest one measured, constant above the longest.
+        Interpolated, and not below zero; in proportion to the sleep below the shortest one measured, constant
+        above the longest.
         """
-        return float(np.interp(idle_s, (0.0, *RESTS_S), (0.0, *self.stages_s[stage])))
+        return max(0.0, float(np.interp(idle_s, (0.0, *RESTS_S), (0.0, *self.stages_s[stage]))))
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Rests:
             self._found[f"{key} steps"] += steps_s
 
     def losses(self, fastest: int) -> RestLosses:
-        """Return the losses of what was stored; none is below zero.
+        """Return the losses of what was stored; as differences they can come out below zero.
 
         Parameters
         ----------
@@ -110,7 +111,7 @@ class Rests:
 
         def lost_s(rested: str, awake: str) -> Any:
             before = np.ravel(self._found[awake])
-            return np.maximum(0.0, typical(self._found[rested], fastest) - typical(before.tolist(), fastest))
+            return typical(self._found[rested], fastest) - typical(before.tolist(), fastest)
 
         stages = range(self.n_stages)
         n_sums = self.n_sums

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from functools import cache
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, Self
 
 from pydantic import (
-    Field,
     GetJsonSchemaHandler,
     create_model,
     model_validator,
@@ -15,10 +13,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from edgesim.fields import refuse
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.descriptions import own_descriptions
 from edgesim.scenario.text.open_choice import Alternative, OpenChoice
-from edgesim.world.discipline import DISCIPLINES, ServingDiscipline
+from edgesim.world.discipline import DISCIPLINES, ServingDiscipline, options_of
 
 __all__ = ["ServingChoice", "ServingOptions"]
 
@@ -33,12 +32,17 @@ class ServingOptions(Alternative):
         """Return the discipline with these options."""
         return self.discipline(**{name: getattr(self, name) for name in type(self).model_fields})
 
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Pickle by the discipline: the class of its options is made again in the other process."""
+        return _blank, (self.discipline,), self.__getstate__()
+
 
 class ServingChoice(OpenChoice[ServingOptions]):
     """One discipline; one whose options all have defaults may be written as a word."""
 
     group: ClassVar[EntryPointGroup[type[ServingDiscipline]]] = DISCIPLINES
     order: ClassVar[tuple[str, ...]] = ("fifo", "processor-sharing", "static", "continuous", "batched")
+    listed: ClassVar[tuple[str, ...]] = ("fifo", "processor-sharing", "static", "continuous")
     example: ClassVar[str] = "processor-sharing or {continuous: {max_batch: 16}}"
 
     @classmethod
@@ -50,6 +54,13 @@ class ServingChoice(OpenChoice[ServingOptions]):
     @classmethod
     def _from_word(cls, data: object) -> object:
         return {data: {}} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _has_the_name(self) -> Self:
+        own = self.chosen.discipline.name
+        if own != self.name:
+            refuse(f"its class has the name {own!r}, and its entry point {self.name!r}; use one name")
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -66,16 +77,21 @@ class ServingChoice(OpenChoice[ServingOptions]):
         return None if discipline.is_default else discipline
 
 
+def _blank(kind: Any) -> ServingOptions:
+    made = _options(kind)
+    return made.__new__(made)
+
+
 @cache
 def _options(kind: Any) -> type[ServingOptions]:
-    hints = get_type_hints(kind, include_extras=True)
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         texts |= own_descriptions(base)
     options: dict[str, Any] = {}
-    for field in fields(kind):
-        default = ... if field.default is MISSING else field.default
-        options[field.name] = (hints[field.name], Field(default, description=texts.get(field.name)))
+    for name, (hint, default) in options_of(kind).items():
+        if name in texts:
+            default.description = texts[name]
+        options[name] = (hint, default)
     made = create_model(f"{kind.__name__}Options", __base__=ServingOptions, __doc__=kind.__doc__, **options)
     made.discipline = kind
     return made

@@ -75,6 +75,8 @@ class OpenChoice(Section, Generic[Entry]):
     """Group whose entries are the alternatives: :class:`Alternative` classes, or see :meth:`alternative`."""
     order: ClassVar[tuple[str, ...]] = ()
     """Names that come first in messages and listings."""
+    listed: ClassVar[tuple[str, ...]] = ()
+    """Alternatives that a dump lists as not chosen, on which digests depend; empty: edgesim's own."""
     example: ClassVar[str]
     """Example of a choice, for messages."""
 
@@ -161,7 +163,7 @@ class OpenChoice(Section, Generic[Entry]):
         values = handler(self)
         if info.exclude_none:
             return values
-        return dict.fromkeys(plugins.own_names(self.group)) | values
+        return dict.fromkeys(self.listed or plugins.own_names(self.group)) | values
 
     @classmethod
     def __get_pydantic_json_schema__(

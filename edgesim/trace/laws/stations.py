@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesim.trace.laws.law import RELATIVE, Law, RunContext
 from edgesim.trace.laws.rows import BoolArray, FloatArray, IntArray, Rows
-from edgesim.trace.schema import HOPS, PROCESSOR_SHARING, SpanKind
+from edgesim.trace.schema import HOPS, ONE_BY_ONE, SpanKind
 
 __all__ = ["ALONE", "Stations"]
 
@@ -30,7 +30,7 @@ class Stations:
         self._there = there
         devices = there.devices
         self._n_devices = len(devices)
-        serving = devices.named("serving", PROCESSOR_SHARING)
+        serving = ~devices.named("serving", *ONE_BY_ONE)
         self._shares_time = np.append(serving, [True, True])
         self._is_fifo = np.append(there.is_fifo, [False, False])
         self._on_compute = np.append(devices.is_true("messages_on_compute"), [False, False])

@@ -66,7 +66,7 @@ def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
     Taken is the loss of the first stage's prompt: the blocks after it follow without a sleep.
     """
     points = tuple(
-        _having(point, point.median_s + losses.prompts_s[0])
+        _having(point, point.median_s + max(0.0, losses.prompts_s[0]))
         if point.component is Component.STEP and point.phase is Phase.PREFILL
         else point
         for point in profile.points
@@ -76,7 +76,10 @@ def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
 
 def with_rests(profile: Profile, losses: RestLosses) -> Profile:
     """Add to the shards of a block what a member loses for having slept in the block's two sums."""
-    lost_s = {Phase.PREFILL: 2.0 * losses.prompt_sum_s, Phase.DECODE: 2.0 * losses.sum_s}
+    lost_s = {
+        Phase.PREFILL: 2.0 * max(0.0, losses.prompt_sum_s),
+        Phase.DECODE: 2.0 * max(0.0, losses.sum_s),
+    }
     points = tuple(
         _having(point, point.median_s + lost_s[point.phase])
         if point.component is Component.BLOCK and point.n_shards > 1
@@ -250,7 +253,7 @@ def predicted(
                 last - first,
                 is_first=first == 0,
                 slowed_s={
-                    Phase.PREFILL: losses.prompts_s[number],
+                    Phase.PREFILL: max(0.0, losses.prompts_s[number]),
                     Phase.DECODE: losses.after(number, idle_s[number]),
                 },
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from edgesim.testing import check_discipline
 from edgesim.workload.arrivals import Deterministic
 from edgesim.workload.lengths import Fixed
 from edgesim.world.device import Endpoint
-from edgesim.world.discipline import DISCIPLINES, ServingDiscipline
+from edgesim.world.discipline import DISCIPLINES, ServingDiscipline, options_of
 from edgesim.world.disciplines.batched import DynamicBatching
 from edgesim.world.disciplines.continuous import ContinuousBatching
 from edgesim.world.disciplines.processor_sharing import ProcessorSharing
@@ -115,3 +116,37 @@ def test_every_discipline_has_its_station() -> None:
     assert plugins.own_names(DISCIPLINES) == plugins.own_names(STATIONS)
     for name, discipline in plugins.discover(DISCIPLINES).items():
         assert discipline.name == name
+
+
+def _discipline(**body: Any) -> type[ServingDiscipline]:
+    return type("Broken", (ServingDiscipline,), {"name": "broken", "__module__": __name__, **body})
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (_discipline(), "is not a frozen dataclass"),
+        (dataclass(_discipline()), "is not a frozen dataclass"),
+        (dataclass(frozen=True)(_discipline(name=3)), "has no name"),
+        (
+            dataclass(frozen=True)(_discipline(value=1, __annotations__={"value": int})),
+            "option 'value', a name",
+        ),
+    ],
+)
+def test_a_class_that_is_no_discipline_is_refused(kind: type[ServingDiscipline], sentence: str) -> None:
+    assert DISCIPLINES.check is not None
+    with pytest.raises(InputError, match=sentence):
+        DISCIPLINES.check(kind)
+
+
+def test_options_with_factories_and_without_init_are_read_as_dataclasses_have_them() -> None:
+    body = {
+        "weights": field(default_factory=lambda: (1, 2)),
+        "n_seen": field(init=False, default=0),
+        "__annotations__": {"weights": tuple[int, ...], "n_seen": int},
+    }
+    kind = dataclass(frozen=True)(_discipline(**body))
+    (option,) = options_of(kind).items()
+    assert option[0] == "weights"
+    assert option[1][1].get_default(call_default_factory=True) == (1, 2)

@@ -47,7 +47,8 @@ def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
     losses = rests.losses(fastest=1)
 
     assert losses.stages_s[0] == pytest.approx((0.1, 0.2, 0.4))
-    assert losses.stages_s[1] == pytest.approx((0.0, 0.0, 0.5))  # none is below zero
+    assert losses.stages_s[1] == pytest.approx((-0.1, 0.0, 0.5))
+    assert losses.after(1, 1e-3) == 0.0  # what is charged is not below zero
     assert losses.prompts_s == pytest.approx((0.5, 0.5))
     assert losses.sum_s == pytest.approx((2.0 - 0.8 - 1.0) / 2)
     assert losses.prompt_sum_s == pytest.approx((3.6 - 0.2 - 3.0) / 2)

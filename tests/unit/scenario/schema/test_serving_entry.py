@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,35 @@ def test_a_discipline_and_its_limits(word: str, value: ServingDiscipline | None,
 def test_limits_that_make_no_sense_are_refused(word: str, served: Parse) -> None:
     with pytest.raises(ScenarioError, match=r"serving"):
         served(word)
+
+
+NOT_CHOSEN = dict.fromkeys(("fifo", "processor-sharing", "static", "continuous"))
+
+
+@pytest.mark.parametrize(
+    ("word", "dumped"),
+    [
+        ("fifo", {"fifo": {"queue_limit": None, "patience": None}}),
+        ("processor-sharing", {"processor-sharing": {}}),
+        ("{static: {max_batch: 4}}", {"static": {"max_batch": 4, "max_wait": 0.0}}),
+        ("{batched: {max_batch: 4}}", {"batched": {"max_batch": 4, "max_wait": 0.0}}),
+    ],
+)
+def test_a_dump_lists_the_same_names_as_ever(word: str, dumped: dict[str, Any], served: Parse) -> None:
+    """Digests of scenarios, by which trained policies and unfinished runs are found, depend on it."""
+    entry = served(word).topology.devices[-1].serving
+    assert entry is not None
+    found = entry.model_dump(by_alias=True, mode="json")
+    assert set(found) == {*NOT_CHOSEN, *dumped}
+    assert [name for name, value in found.items() if value is not None] == list(dumped)
+    (name,) = dumped
+    assert dumped[name].items() <= found[name].items()
+
+
+@pytest.mark.parametrize("word", ["fifo", "{continuous: {max_batch: 4}}", "{batched: {max_wait: 1 s}}"])
+def test_a_scenario_with_a_discipline_travels_to_other_processes(word: str, served: Parse) -> None:
+    scenario = served(word)
+    again = pickle.loads(pickle.dumps(scenario))
+    assert again == scenario
+    assert again.digest == scenario.digest
+    assert again.topology.devices[-1].serving.value() == scenario.topology.devices[-1].serving.value()
