@@ -8,7 +8,9 @@ first served without limits, is no value but None: see :mod:`edgesim.engine.devi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, cast, get_type_hints
 
 from pydantic import Field, create_model
@@ -102,17 +104,26 @@ class ServingDiscipline:
         return 1
 
 
-def options_of(kind: type[ServingDiscipline]) -> dict[str, tuple[Any, Any]]:
-    """Return a discipline's options by name: its annotation, and its default as a field of pydantic."""
+def options_of(
+    kind: type[ServingDiscipline], texts: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, tuple[Any, Any]]:
+    """Return a discipline's options by name: its annotation, and its default as a field of pydantic.
+
+    Parameters
+    ----------
+    texts
+        Descriptions by name; an option without one keeps that of its annotation.
+    """
     hints = get_type_hints(kind, include_extras=True)
     found: dict[str, tuple[Any, Any]] = {}
     for option in fields(kind):  # type: ignore[arg-type]  # a dataclass, as the group's check has made sure
         if not option.init:
             continue
+        more: dict[str, Any] = {"description": texts[option.name]} if option.name in texts else {}
         if option.default_factory is not MISSING:
-            default = Field(default_factory=option.default_factory)
+            default = Field(default_factory=option.default_factory, **more)
         else:
-            default = Field(... if option.default is MISSING else option.default)
+            default = Field(... if option.default is MISSING else option.default, **more)
         found[option.name] = (hints[option.name], default)
     return found
 

@@ -87,11 +87,7 @@ def _options(kind: Any) -> type[ServingOptions]:
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         texts |= own_descriptions(base)
-    options: dict[str, Any] = {}
-    for name, (hint, default) in options_of(kind).items():
-        if name in texts:
-            default.description = texts[name]
-        options[name] = (hint, default)
+    options: dict[str, Any] = options_of(kind, texts)
     made = create_model(f"{kind.__name__}Options", __base__=ServingOptions, __doc__=kind.__doc__, **options)
     made.discipline = kind
     return made
