@@ -45,7 +45,10 @@ def measured(name: str, *shards: int) -> dict[str, Any]:
 OTHERS = [pytest.param(name, marks=long_only("half a minute")) for name in ("bert-base", "qwen2.5-0.5b")]
 
 
-@pytest.mark.parametrize("name", [*OTHERS, "llama-3-70b"])
+@pytest.mark.parametrize(
+    "name",
+    [*OTHERS, pytest.param("llama-3-70b", marks=long_only("builds blocks of 70 B parameters for a minute"))],
+)
 def test_a_model_of_the_catalogue_is_measured_within_24_gib(name: str) -> None:
     assert measured(name, 1)["peak_bytes"] < 24 * 2**30
 
