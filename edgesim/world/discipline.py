@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, cast, get_type_hints
 
@@ -129,6 +130,11 @@ def options_of(
 
 
 def _check(kind: type[ServingDiscipline]) -> None:
+    _check_once(cast("Any", kind))
+
+
+@cache  # a check is made at every loading, and making a model takes milliseconds
+def _check_once(kind: Any) -> None:
     where = f"class {kind.__qualname__}"
     parameters = getattr(kind, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Self
 
-from pydantic import (
-    GetJsonSchemaHandler,
-    create_model,
-    model_validator,
-)
+from pydantic import GetJsonSchemaHandler, create_model, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
