@@ -308,6 +308,11 @@ class Rounds:
             if between_rounds is not None:
                 between_rounds()
 
+    def settle(self, shape: PassShape) -> None:
+        """Make one pass without recording it: the next one finds the caches as a pass of its kind leaves them."""
+        excerpt = self._excerpts[shape.n_shards]
+        excerpt.time_pass(shape, self._n_blocks(shape))
+
     def visit(self, shape: PassShape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
         """Make one visit; short passes are repeated, up to `most_passes` times."""
         excerpt = self._excerpts[shape.n_shards]
@@ -319,8 +324,7 @@ class Rounds:
                 decoding = replace(shape, n_new=1, n_context=shape.n_new)
                 self._found[Component.STEP, Phase.DECODE, decoding].append(further_s)
             return
-        fastest = self._fastest[shape]
-        n_blocks = excerpt.n_called(int(_PASS_S / fastest[Component.BLOCK]))
+        fastest, n_blocks = self._fastest[shape], self._n_blocks(shape)
         pass_s = fastest[Component.EMBEDDING] + n_blocks * fastest[Component.BLOCK] + fastest[Component.HEAD]
         for _ in range(max(1, min(most_passes, int(_VISIT_S / pass_s)))):
             times = excerpt.time_pass(shape, n_blocks)
@@ -354,6 +358,11 @@ class Rounds:
             for key, halves in self._halves.items()
         ]
         return np.concatenate(late) if late else np.zeros(0)
+
+    def _n_blocks(self, shape: PassShape) -> int:
+        """Return how many blocks a pass of this shape calls."""
+        wanted = int(_PASS_S / self._fastest[shape][Component.BLOCK])
+        return self._excerpts[shape.n_shards].n_called(wanted)
 
     def _is_stable(self) -> bool:
         return max(map(self._uncertainty, self.visits)) < _STABLE

@@ -60,6 +60,9 @@ class MessageCost:
     slowed_s
         Slowdown of the receiver's next computation after sleeping. May be negative, because it is measured as
         a difference.
+    awake_s
+        Occupancy of one endpoint where neither end sleeps: half of the sum of sender and receiver. None if not
+        measured.
     """
 
     size_bytes: int
@@ -67,6 +70,7 @@ class MessageCost:
     transit_s: float
     receive_s: float
     slowed_s: float
+    awake_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,15 @@ class Communication:
 
     @property
     def endpoint(self) -> Cost:
-        """Occupancy of one endpoint per message: half of the sum of sender and receiver."""
+        """Occupancy of one endpoint per message to a sleeping receiver: half of both ends' sum."""
         halves_s = [(each.send_s + each.receive_s) / 2.0 for each in self.messages]
         return Cost.through([each.size_bytes for each in self.messages], halves_s)
+
+    @property
+    def awake_endpoint(self) -> Cost:
+        """Occupancy of one endpoint per message that does not wake its receiver; `endpoint` if not measured."""
+        found = [(each.size_bytes, each.awake_s) for each in self.messages if each.awake_s is not None]
+        return Cost.through(*zip(*found, strict=True)) if found else self.endpoint
 
     @property
     def transit(self) -> Cost:
@@ -159,6 +169,7 @@ class Communication:
                     _seconds(each, "transit_s", least=-TIME.most),
                     _seconds(each, "receive_s"),
                     _seconds(each, "slowed_s", least=-TIME.most),
+                    None if each.get("awake_s") is None else _seconds(each, "awake_s"),
                 )
                 for each in facts["messages"]
             ),

@@ -44,11 +44,13 @@ def generated(
     Parameters
     ----------
     between
-        Called after every token but the last, with the number of tokens so far; its duration is subtracted
-        from the instants.
+        Called after every token but the last, with the number of tokens so far. A pass like the one before is
+        made afterwards, so that the next token finds the caches as without a pause. The duration of both is
+        subtracted from the instants.
     """
     ids = torch.tensor([list(prompt)])
-    streamer = _Instants(n_out, between)
+    pause = None if between is None else _pause(model, ids, between)
+    streamer = _Instants(n_out, pause)
     began_at_s = perf_counter()
     answer = model.generate(
         ids,
@@ -65,6 +67,17 @@ def generated(
         "emitted_at_s": [instants],
         "ids": [answer[0, len(prompt) :].tolist()],
     }
+
+
+def _pause(model: Any, ids: Tensor, between: Callable[[int], object]) -> Callable[[int], object]:
+    """Return a pause between tokens: what is called in it, and a repetition of the pass before it."""
+    cache = DynamicCache(config=model.config)
+
+    def pause(n_tokens: int) -> None:
+        between(n_tokens)
+        model(ids if n_tokens == 1 else ids[:, -1:], past_key_values=cache, use_cache=True)
+
+    return pause
 
 
 class _Instants:
@@ -184,7 +197,8 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
     """Time decoding steps of a part, each right after another and again after a sleep, and so a prompt.
 
-    A first part computes the head as well, as it does between two tokens.
+    A first part computes the head as well, as it does between two tokens; after a prompt it is timed apart,
+    since the prompt has gone round the ring in the meantime.
 
     Parameters
     ----------
@@ -197,7 +211,7 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     -------
     dict
         ``awake_s`` and ``rested_s``, a time [s] for each sleep; ``prompt_awake_s``, and after the longest one
-        ``prompt_rested_s``.
+        ``prompt_rested_s``; for a first part also ``head_awake_s`` and ``head_rested_s``.
     """
     generator = torch.Generator().manual_seed(seed)
     prompt = part.example(n_prompt, generator)
@@ -214,6 +228,17 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     prompt_awake_s = prompt_s()
     sleep(max(rests_s))
     prompt_rested_s = prompt_s()
+
+    def head_s() -> float:
+        began_at_s = perf_counter()
+        part.logits(states)
+        return perf_counter() - began_at_s
+
+    heads = {}
+    if part.is_first:
+        heads["head_awake_s"] = head_s()
+        sleep(max(rests_s))
+        heads["head_rested_s"] = head_s()
     given, n_context = part.example(1, generator), n_prompt
 
     def step_s() -> float:
@@ -236,6 +261,7 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
         "rested_s": rested_s,
         "prompt_awake_s": prompt_awake_s,
         "prompt_rested_s": prompt_rested_s,
+        **heads,
     }
 
 

@@ -158,6 +158,9 @@ class Context:
         led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
         found.note("ring", led)
         found.note_messages(led["visits"], followed["visits"])
+        lead["prompts"] = [asked["prompt"]] * 2
+        led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
+        found.note_awake(led["visits"], followed["visits"])
         for sums in (True, False):
             order = {"do": "together", "model": f"{_NAME}-shard", "sums": sums, **asked}
             members = self._ask([(worker, order) for worker in self.workers])
@@ -196,7 +199,10 @@ class Context:
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
         for n_new in (_DECODE, *_PROMPTS):
             send_s, transit_s, receive_s = found.messages(n_new).tolist()
-            messages.append(MessageCost(n_new * state_bytes, send_s, transit_s, receive_s, slowed_s))
+            awake_s = found.awake(n_new)
+            messages.append(
+                MessageCost(n_new * state_bytes, send_s, transit_s, receive_s, slowed_s, awake_s)
+            )
             sums.append(SumCost(n_new * state_bytes, max(0.0, found.sums(n_new) + late_s)))
         return Communication(
             messages=tuple(messages),
@@ -221,6 +227,7 @@ class _Found:
         self._n_sums = 2 * n_blocks
         self._passes_s: defaultdict[str, list[float]] = defaultdict(list)
         self._messages_s: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
+        self._awake_s: defaultdict[int, list[float]] = defaultdict(list)
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
         self.preludes_s: list[float] = []
         self.steps_s: list[float] = []
@@ -241,6 +248,17 @@ class _Found:
                 (sent_at_s - done_at_s, arrived_at_s - sent_at_s, read_at_s - arrived_at_s)
             )
         self.preludes_s += [visit[4] - visit[3] for visit in followed if visit[0] == _DECODE]
+
+    def note_awake(self, led: Sequence[Sequence[float]], followed: Sequence[Sequence[float]]) -> None:
+        """Store the handling of messages between two requests' passes, from the visits of a ring of two.
+
+        Taken are the messages back to the first member, which has the head as well and so never waits.
+        """
+        for sender, receiver in zip(followed, led[2:], strict=True):
+            n_new, _, arrived_at_s, read_at_s = receiver[:4]
+            done_at_s, sent_at_s = sender[-2:]
+            handling_s = (sent_at_s - done_at_s) + (read_at_s - arrived_at_s)
+            self._awake_s[int(n_new)].append(handling_s / 2.0)
 
     def note_sums(self, n_prompt: int, *members: Sequence[tuple[float, float]]) -> None:
         """Store the durations of sums, from the arrival of the last member until all have left."""
@@ -264,6 +282,10 @@ class _Found:
     def messages(self, n_new: int) -> NDArray[np.float64]:
         """Return the typical times of sending, transit and receiving, for messages of `n_new` tokens."""
         return np.array([self.middle(each) for each in zip(*self._messages_s[n_new], strict=True)])
+
+    def awake(self, n_new: int) -> float:
+        """Return the typical occupancy of an endpoint that does not sleep, for messages of `n_new` tokens."""
+        return self.middle(self._awake_s[n_new])
 
     def sums(self, n_new: int) -> float:
         """Return the typical time of a sum of `n_new` tokens."""

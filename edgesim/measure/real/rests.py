@@ -54,12 +54,15 @@ class RestLosses:
         A decoding step of each stage, after each of :data:`RESTS_S`.
     prompts_s
         A prompt of each stage, after the longest of them.
+    head_s
+        The head of the first stage, after the longest of them.
     sum_s, prompt_sum_s
         What a group's member computes between two sums, of a decoding step and of a prompt.
     """
 
     stages_s: tuple[tuple[float, ...], ...]
     prompts_s: tuple[float, ...]
+    head_s: float
     sum_s: float
     prompt_sum_s: float
 
@@ -119,6 +122,7 @@ class Rests:
         return RestLosses(
             tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
             tuple(float(lost_s(f"prompt_rested_s {n}", f"prompt_awake_s {n}")) for n in stages),
+            float(lost_s("head_rested_s 0", "head_awake_s 0")),
             float(lost_s("between steps", "apart steps")) / n_sums if has_members else 0.0,
             float(lost_s("between prompt", "apart prompt")) / n_sums if has_members else 0.0,
         )

@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from edgesim import runner
-from edgesim.measure.real.rests import RestLosses
+from edgesim.measure.real.rests import RESTS_S, RestLosses
 from edgesim.model.architecture import Component, Slice
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Point, Profile
@@ -33,6 +33,9 @@ __all__ = [
     "with_messages",
     "with_rests",
 ]
+
+_ASLEEP_S = RESTS_S[1]  # after a sleep of this length, the handling of a message takes as long as after any
+_N_STEPS = 20  # to find the rhythm of a ring; each leaves a third of the error or less
 
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
@@ -95,6 +98,7 @@ def with_messages(
     n_blocks: int,
     *,
     is_first: bool,
+    handling_s: float,
     slowed_s: Mapping[Phase, float],
 ) -> Profile:
     """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
@@ -113,10 +117,17 @@ def with_messages(
         Blocks of the stage.
     is_first
         Whether the stage has the embedding.
+    handling_s
+        Handling of the two messages of a decoding step [s]; those of a prompt find their receivers asleep.
     slowed_s
         What a pass loses because the process has slept until its message arrived [s], by phase.
     """
-    handling, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+    asleep, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+
+    def handled_s(point: Point) -> float:
+        is_prompt = point.phase is Phase.PREFILL
+        return 2.0 * asleep.seconds(point.n_new * state_bytes) if is_prompt else handling_s
+
     preludes_s = {
         (point.phase, point.at): 0.0 if is_first else point.median_s
         for point in profile.points
@@ -127,7 +138,7 @@ def with_messages(
             point,
             point.median_s
             + (
-                2.0 * handling.seconds(point.n_new * state_bytes)
+                handled_s(point)
                 + slowed_s[point.phase]
                 + preludes_s[point.phase, point.at]
             )
@@ -245,15 +256,19 @@ def predicted(
         assert communication is not None
         cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
         assert losses is not None
-        idle_s = _idle_s(profiles, cuts, setting, communication, extent)
+        idle_s = _idle_s(profiles, cuts, setting, communication, losses, extent)
+        awaits = _is_idle_behind_prompts(profiles, cuts, setting, communication, extent)
+        heads_s = max(0.0, losses.head_s) if awaits else 0.0
+        handling_s = _handling_s(communication, shape.architecture.activation_bytes(1), idle_s)
         profiles = [
             with_messages(
                 profile,
                 communication,
                 last - first,
                 is_first=first == 0,
+                handling_s=handling_s[number],
                 slowed_s={
-                    Phase.PREFILL: max(0.0, losses.prompts_s[number]),
+                    Phase.PREFILL: max(0.0, losses.prompts_s[number]) + (heads_s if first == 0 else 0.0),
                     Phase.DECODE: losses.after(number, idle_s[number]),
                 },
             )
@@ -276,27 +291,75 @@ def _idle_s(
     cuts: Sequence[tuple[int, int]],
     setting: Setting,
     communication: Communication,
+    losses: RestLosses,
     extent: Extent,
 ) -> list[float]:
     """Return how long each stage sleeps between two passes of decoding.
 
     A token takes a cycle: as long as one sample needs to go round, shared by all samples in flight, but never
-    less than the busiest stage's pass.
+    less than the busiest stage's pass. A stage that sleeps longer takes longer for its pass, and so sleeps
+    less: the rhythm of both is found by iteration.
     """
     n_bytes = profiles[0].architecture.activation_bytes(1)
-    handling_s = 2.0 * communication.endpoint.seconds(n_bytes)
-    passes_s = []
+    computing_s = []
     for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True)):
-        ends = number == 0
-        part = Slice(first, last, embedding=ends, head=ends)
+        # Every stage prepares positions and masks, which a profile counts with the embedding.
+        part = Slice(first, last, embedding=True, head=number == 0)
         seconds = profile.timing().seconds(part, batch=1, n_new=1, n_context=extent.n_prompt)
-        passes_s.append(float(seconds) + handling_s)
-    way_s = setting.link.latency_s + communication.transit.seconds(n_bytes)
-    if setting.link.rate_bps is not None:
-        way_s += bits(n_bytes) / setting.link.rate_bps
-    round_s = sum(passes_s) + len(passes_s) * way_s
-    cycle_s = max(*passes_s, round_s / setting.n_samples)
-    return [cycle_s - pass_s for pass_s in passes_s]
+        computing_s.append(float(seconds))
+    way_s = _way_s(setting, communication, n_bytes)
+    idle_s = [0.0] * len(cuts)
+    for _ in range(_N_STEPS):
+        handling_s = _handling_s(communication, n_bytes, idle_s)
+        passes_s = [
+            computing_s[number] + handling_s[number] + losses.after(number, rest_s)
+            for number, rest_s in enumerate(idle_s)
+        ]
+        round_s = sum(passes_s) + len(passes_s) * way_s
+        cycle_s = max(*passes_s, round_s / setting.n_samples)
+        idle_s = [cycle_s - pass_s for pass_s in passes_s]
+    return idle_s
+
+
+def _is_idle_behind_prompts(
+    profiles: Sequence[Profile],
+    cuts: Sequence[tuple[int, int]],
+    setting: Setting,
+    communication: Communication,
+    extent: Extent,
+) -> bool:
+    """Whether the first stage has passed on all prompts before the first one comes back to it."""
+    n_bytes = extent.n_prompt * profiles[0].architecture.activation_bytes(1)
+    first_s, *others_s = (
+        float(
+            profile.timing().seconds(
+                Slice(*cut, embedding=True), batch=1, n_new=extent.n_prompt, n_context=0
+            )
+        )
+        for profile, cut in zip(profiles, cuts, strict=True)
+    )
+    round_s = sum(others_s) + len(cuts) * _way_s(setting, communication, n_bytes)
+    return (setting.n_samples - 1) * first_s < round_s
+
+
+def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> float:
+    """Return how long a message is under way between two stages."""
+    link = setting.link
+    wire_s = 0.0 if link.rate_bps is None else bits(n_bytes) / link.rate_bps
+    return wire_s + link.latency_s + communication.transit.seconds(n_bytes)
+
+
+def _handling_s(communication: Communication, n_bytes: float, idle_s: Sequence[float]) -> list[float]:
+    """Return how long each stage handles the two messages of a pass: the one received and the one sent.
+
+    Receiving takes longer for having slept, and sending for having to wake the next stage: in proportion to
+    the sleep, as long as that is short.
+    """
+    awake_s = communication.awake_endpoint.seconds(n_bytes)
+    longer_s = communication.endpoint.seconds(n_bytes) - awake_s
+    asleep = [min(1.0, rest_s / _ASLEEP_S) for rest_s in idle_s]
+    following = [*asleep[1:], asleep[0]]
+    return [2.0 * awake_s + (own + other) * longer_s for own, other in zip(asleep, following, strict=True)]
 
 
 def _time(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgesim.measure.grid import Grid
 from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
 from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
+from edgesim.measure.trimmed_mean import typical
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.prediction import stage_blocks
@@ -77,6 +79,8 @@ class AtWork:
     def begin_communication(self) -> None:
         """Start measuring the cost of messages and sums, if there are several processes."""
         self._rests = Rests(len(self._stages), 2 * self._shape.architecture.n_blocks)
+        self._before_s: list[float] = []
+        self._steps_s: list[float] = []
         if self._context is not None:
             self._context.begin()
 
@@ -90,6 +94,7 @@ class AtWork:
         self._context.turn()
         if not is_pair:
             form_ring(self._crew, self._stages)
+        self._step_once()
         self._rest_once(self._context.sum_s())
 
     def rest_losses(self, fastest: int) -> RestLosses | None:
@@ -97,8 +102,14 @@ class AtWork:
         return None if self._context is None else self._rests.losses(fastest)
 
     def communication(self, fastest: int) -> Communication | None:
-        """Return the cost of messages and sums; None with a single process."""
-        return None if self._context is None else self._context.communication(fastest)
+        """Return the cost of messages and sums, with this model's own loop steps; None with one process."""
+        if self._context is None:
+            return None
+        return replace(
+            self._context.communication(fastest),
+            step_before_s=float(typical(self._before_s, fastest)),
+            step_s=float(typical(self._steps_s, fastest)),
+        )
 
     def busy_s(self) -> float:
         """Return the processor time of its processes so far [s]."""
@@ -199,6 +210,14 @@ class AtWork:
             busy_s.append(answer["emitted_at_s"][0][-1] - answer["began_at_s"] - idle_s)
         # Members of a group must generate the same tokens, since none are exchanged.
         return {**answers[0], "busy_s": busy_s, "other_ids": [answer["ids"] for answer in answers[1:]]}
+
+    def _step_once(self) -> None:
+        """Time the steps of a ring's loop behind the passes of the first stage, alone."""
+        n_out = min(self._extent.n_out, _REST_TOKENS)
+        order: Order = {"do": "alone", "model": "stage", "prompt": self._prompts[0], "n_out": n_out}
+        answer = self._ask([(self._stages[0], order)])[0]
+        self._before_s.append(answer["before_s"])
+        self._steps_s += answer["steps_s"]
 
     def _rest_once(self, sum_s: float) -> None:
         """Time each stage after sleeps, and a group's members with sleeps in the place of sums."""

@@ -45,8 +45,8 @@ class Plan:
     n_repetitions
         Number of repetitions, each with new measurements of profiles, messages and sums.
     n_runs
-        Real runs of each pipeline in a repetition; twice as many for the single device, whose limit is
-        tighter, and half as many for the group.
+        Real runs of each pipeline and group in a repetition, and twice as many of the single device, whose
+        limit is tighter.
     n_stages
         Processes in the ring; None: one for each core, at most two.
     fastest
@@ -246,12 +246,12 @@ class _Repetition:
     ) -> list[Profile]:
         """Measure profiles, interleaved with real runs."""
         self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
-        for turn in range(plan.n_runs):
+        for _ in range(plan.n_runs):
             self._at_work.communicate_once()
-            if n_gauges > 1:
-                self._at_work.measure_once()
-            for setting in meanwhile:
-                for _ in range(_runs_in(setting, turn)):
+            for number, setting in enumerate(meanwhile):
+                if n_gauges > 1 and number % 2 == 0:
+                    self._at_work.measure_once()
+                for _ in range(2 if setting.kind == "single" else 1):
                     self.runs[setting].append(self._at_work.run(setting, measuring=n_gauges == 1))
         return self._at_work.profiles()
 
@@ -275,10 +275,3 @@ class _Repetition:
                         if others.setdefault(sample, ids) != ids:
                             return False
         return True
-
-
-def _runs_in(setting: Setting, turn: int) -> int:
-    """Return how often a setting is run in a turn."""
-    if setting.kind == "single":
-        return 2
-    return 1 if setting.kind == "pipeline" else (turn + 1) % 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,24 @@ def test_points_on_a_line_give_that_line() -> None:
     assert both_s == pytest.approx(message.send_s + message.transit_s + message.receive_s)
 
 
+def test_an_end_that_is_awake_costs_what_was_measured_or_as_much_as_any() -> None:
+    awake = replace(FOUND, messages=tuple(replace(each, awake_s=10e-6) for each in FOUND.messages))
+
+    assert FOUND.awake_endpoint == FOUND.endpoint
+    assert awake.awake_endpoint.seconds(28672) == pytest.approx(10e-6)
+    assert awake.endpoint == FOUND.endpoint
+    assert Communication.of(json.loads(json.dumps(awake.facts()))) == awake
+
+
+def test_files_from_before_some_costs_were_measured_are_read() -> None:
+    facts = json.loads(json.dumps(FOUND.facts()))
+    del facts["rested_s"]
+    for message in facts["messages"]:
+        del message["awake_s"]
+
+    assert Communication.of(facts) == FOUND
+
+
 def test_neither_part_of_a_cost_is_below_zero() -> None:
     rng = np.random.default_rng(1)
     for _ in range(50):
@@ -71,6 +90,7 @@ def test_a_profile_keeps_it_and_one_without_has_the_digest_that_it_had(tmp_path:
         ("sums", [{"size_bytes": 10, "seconds": float("nan")}], "nan as seconds"),
         ("sums", [{"size_bytes": 1.5, "seconds": 1.0}], "1.5 as size_bytes"),
         ("messages", [7], "None as size_bytes"),
+        ("messages", [{**asdict(FOUND.messages[0]), "awake_s": -1.0}], "-1.0 as awake_s"),
         ("context", 3, "'context' is 3"),
         ("n_members", True, "True as n_members"),
         ("step_s", None, "None as step_s"),

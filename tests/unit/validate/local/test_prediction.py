@@ -18,7 +18,14 @@ from edgesim.model.ceilings import Ceilings
 from edgesim.model.communication import Communication, MessageCost, SumCost
 from edgesim.model.profile import Phase, Point, Profile
 from edgesim.validate.local.figures import Figures
-from edgesim.validate.local.prediction import predicted, stage_blocks, with_awakening, with_loop_steps
+from edgesim.validate.local.prediction import (
+    _handling_s,
+    _idle_s,
+    predicted,
+    stage_blocks,
+    with_awakening,
+    with_loop_steps,
+)
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
 from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, ModelShape, shape_named
 
@@ -42,6 +49,7 @@ RESTED_S = 25e-6  # the part of a sum's cost that the other model lost after sle
 LOSSES = RestLosses(
     stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
+    head_s=SLOWED_S / 3,
     sum_s=40e-6,
     prompt_sum_s=10e-6,
 )
@@ -133,7 +141,7 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
 
     def ring_s(n_new: int, *compute_ms: float) -> float:
         wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
-        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s)
+        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s) + LOSSES.head_s
         message_s = SEND_S + TRANSIT_S + RECEIVE_S + wire_s
         return sum(compute_ms) * 1e-3 + 2 * message_s + slowed_s + STEP_S
 
@@ -201,6 +209,40 @@ def test_only_a_stage_that_all_samples_keep_busy_does_not_sleep(foresee: Foresee
 
     # The samples never meet but at the beginning, when the second waits for the first one's first blocks.
     assert found.tpot_s == pytest.approx(lone.tpot_s, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_the_rhythm_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(n_samples: int) -> None:
+    """Sleeps, losses after them and the handling of messages fit together."""
+    messages = tuple(replace(each, awake_s=10e-6) for each in communication().messages)
+    costs, setting = (
+        replace(communication(), messages=messages),
+        Setting(kind="pipeline", n_devices=2, n_samples=n_samples),
+    )
+    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (2e-3, 4e-3, 5e-3)))
+
+    first_s, second_s = _idle_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, costs, losses, EXTENT)
+
+    handled_s = _handling_s(costs, STATE_BYTES, (first_s, second_s))
+    passes_s = (
+        (0.1 + 2 * 4.0 + 2.0 + 9.0) * 1e-3 + handled_s[0] + losses.after(0, first_s),
+        (0.1 + 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
+    )
+    round_s = sum(passes_s) + 2 * costs.transit.seconds(STATE_BYTES)
+    cycle_s = max(*passes_s, round_s / n_samples)
+    assert (first_s, second_s) == pytest.approx((cycle_s - passes_s[0], cycle_s - passes_s[1]), abs=1e-8)
+    assert (first_s == 0.0) == (n_samples == 2)
+
+
+def test_messages_cost_less_where_neither_end_sleeps() -> None:
+    messages = tuple(replace(each, awake_s=10e-6) for each in communication().messages)
+    costs = replace(communication(), messages=messages)
+
+    assert _handling_s(costs, STATE_BYTES, (0.0, 0.0)) == pytest.approx([20e-6] * 2)
+    assert _handling_s(costs, STATE_BYTES, (1.0, 1.0)) == pytest.approx([SEND_S + RECEIVE_S] * 2)
+    # One end asleep: it costs it what it receives, and the one before it what it sends.
+    mixed = (20e-6 + SEND_S + RECEIVE_S) / 2
+    assert _handling_s(costs, STATE_BYTES, (0.0, 1.0)) == pytest.approx([mixed] * 2)
 
 
 def test_a_device_that_sleeps_begins_slowly() -> None:

@@ -1,0 +1,58 @@
+"""What a turn of messages and sums comes to, against instants written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgesim.measure.real.in_context import _Found
+
+
+def visit(n_new: int, arrived_s: float, read_s: float, computed_s: float, sent_s: float) -> tuple[float, ...]:
+    """One visit: when a message arrived, and how long reading, computing and sending took from then on."""
+    read_at_s = arrived_s + read_s
+    done_at_s = read_at_s + computed_s
+    return (n_new, 0, arrived_s, read_at_s, read_at_s, done_at_s, done_at_s + sent_s)
+
+
+def test_messages_between_sleeping_ends_are_both_directions() -> None:
+    found = _Found(n_blocks=2)
+    led = [visit(8, 0.0, 0.0, 1.0, 0.1), visit(8, 3.0, 0.2, 1.0, 0.3), visit(1, 6.0, 0.4, 1.0, 0.0)]
+    followed = [visit(8, 1.5, 0.5, 0.5, 0.2), visit(1, 5.0, 0.3, 0.2, 0.3)]
+
+    found.note_messages(led, followed)
+
+    # There 0.1 to send, 0.4 on the way, 0.5 to read; back 0.2, 0.3, 0.2.
+    assert found.messages(8) == pytest.approx([0.15, 0.35, 0.35])
+    assert found.messages(1) == pytest.approx([0.3, (0.5 + 0.2) / 2, (0.3 + 0.4) / 2])
+
+
+def test_messages_between_ends_that_are_awake_are_those_back_to_the_busy_one() -> None:
+    found = _Found(n_blocks=2)
+    started = [visit(8, 0.0, 0.0, 1.0, 9.0), visit(8, 1.0, 0.0, 1.0, 9.0)]
+    led = [*started, visit(8, 3.0, 0.2, 1.0, 9.0), visit(8, 4.0, 0.4, 1.0, 9.0), visit(1, 5.0, 0.1, 1.0, 0.0)]
+    followed = [visit(8, 1.0, 9.0, 0.5, 0.3), visit(8, 2.0, 9.0, 0.5, 0.5), visit(1, 4.0, 9.0, 0.2, 0.1)]
+
+    found.note_awake(led, followed)
+
+    assert found.awake(8) == pytest.approx(((0.3 + 0.2) / 2 + (0.5 + 0.4) / 2) / 2)
+    assert found.awake(1) == pytest.approx(0.1)
+
+
+def test_a_sum_lasts_from_its_last_member_until_all_have_left() -> None:
+    found = _Found(n_blocks=1)  # two sums in a pass
+
+    found.note_sums(8, [(0.0, 1.0), (2.0, 3.0), (4.0, 5.0)], [(0.5, 1.2), (1.0, 2.8), (4.5, 5.5)])
+
+    assert found.sums(8) == pytest.approx((0.7 + 1.0) / 2)
+    assert found.sums(1) == pytest.approx(1.0)
+
+
+def test_sleeps_in_the_place_of_sums_do_not_count_as_computing() -> None:
+    found = _Found(n_blocks=1)
+    sums_s = [(0.0, 0.5), (0.5, 0.9), (1.0, 1.01), (1.02, 1.04)]
+
+    found.note_rests(0, {"began_at_s": 0.0, "emitted_at_s": [[1.0, 1.2]], "sums_s": sums_s})
+
+    assert found.passes("rests 0") == pytest.approx(0.2 - 0.03)  # the prompt's pass is left out

@@ -1,0 +1,89 @@
+"""A profile measured between the tokens of a real run: what is called, and in what order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgesim.measure.grid import Grid, PassShape
+from edgesim.measure.real.generation_loops import generated
+from edgesim.measure.real.interleaved_profile import Gauge
+from edgesim.measure.real.weights import untrained_model
+from edgesim.measure.timing import Measuring, Rounds
+from edgesim.validate.local.shapes import shape_named
+
+GRID = Grid(
+    batches=(1,), prompts=(4,), contexts=(4, 8), held_out_prompts=(), held_out_contexts=(6,), shards=(1, 2)
+)
+GPT2 = shape_named("tiny-gpt2").architecture  # three blocks
+
+
+def test_a_pass_is_timed_behind_an_untimed_one_and_whole_blocks_before_shards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
+    called: list[tuple[str, PassShape]] = []
+    monkeypatch.setattr(Rounds, "settle", lambda self, at: called.append(("untimed", at)))
+    monkeypatch.setattr(
+        Rounds, "visit", lambda self, at, steps, **_: called.append(("step" if steps else "timed", at))
+    )
+
+    gauge.round()
+
+    passes = [each for each in called if each[0] != "step"]
+    assert [what for what, _ in passes] == ["untimed", "timed"] * len(set(GRID.shapes()))
+    assert all(one[1] == other[1] for one, other in zip(passes[::2], passes[1::2], strict=True))
+    assert {at for _, at in passes} == set(GRID.shapes())
+    assert {at for what, at in called if what == "step"} == set(GRID.step_shapes())
+    shards = [at.n_shards for _, at in called]
+    assert shards == sorted(shards)
+
+
+def test_an_untimed_pass_leaves_no_repeat() -> None:
+    measuring = Measuring(GPT2, device="cpu", grid=GRID, fastest=1, seed=1)
+    measuring.warm_up()
+    at = next(shape for shape in GRID.shapes() if shape.n_context)
+
+    measuring.rounds.settle(at)
+    assert measuring.rounds.points() == ()
+
+    measuring.rounds.visit(at, False, most_passes=1)
+    assert {point.n_repeats for point in measuring.rounds.points()} == {1}
+
+
+@pytest.mark.parametrize(("most_blocks", "n_built"), [(None, 3), (2, 2)])
+def test_no_more_whole_blocks_are_built_than_a_device_has(
+    most_blocks: int | None, n_built: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: dict[bool, int] = {}
+
+    class Noted:
+        def __init__(self, architecture: Any, *, n_blocks: int, device: str) -> None:
+            built[architecture == GPT2] = n_blocks
+
+    monkeypatch.setattr("edgesim.measure.timing.Excerpt", Noted)
+    monkeypatch.setattr("edgesim.measure.timing.Rounds", lambda *_: None)
+
+    Measuring(GPT2, device="cpu", grid=GRID, fastest=1, seed=1, most_blocks=most_blocks)
+
+    assert built == {True: n_built, False: 3}  # shards of every block
+
+
+def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> None:
+    model, prompt = untrained_model(GPT2, seed=1), [1, 2, 3, 4]
+    alone = generated(model, prompt, 5)
+    n_passes: list[int] = []
+    model.transformer.wte.register_forward_hook(lambda *given: n_passes.append(given[1][0].shape[1]))
+    called: list[int] = []
+
+    found = generated(model, prompt, 5, called.append)
+
+    assert found["ids"] == alone["ids"]
+    assert called == [1, 2, 3, 4]
+    # Behind each pause the pass before it once more, so that caches are as without the pause.
+    assert n_passes == [4, 4, 1, 1, 1, 1, 1, 1, 1]
+    instants = [found["began_at_s"], *found["emitted_at_s"][0]]
+    assert instants == sorted(instants)
