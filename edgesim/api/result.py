@@ -15,6 +15,7 @@ from rich.console import Console
 from edgesim.report.comparison import about, comparison
 from edgesim.report.listings.run_rows import run_rows
 from edgesim.report.table import ComparisonTable
+from edgesim.report.uncertainty.spread import Spread
 from edgesim.statistics.comparison import Comparison
 from edgesim.trace.reader import Trace
 
@@ -33,9 +34,13 @@ class Result:
     ----------
     trace
         The trace that the run wrote; :attr:`path` is its folder.
+    spreads
+        Spread of metrics over sets of fitted parameters, if further runs were requested
+        (``edgesim.run(..., parameters=19)``).
     """
 
     trace: Trace
+    spreads: tuple[Spread, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -101,6 +106,21 @@ class Result:
         table = pd.DataFrame(rows).set_index(["strategy", "metric"])
         numbers = [name for name in table.columns if name not in ("n", "differs")]
         return table.astype(dict.fromkeys(numbers, float) | {"differs": "boolean"})
+
+    def uncertainty(self) -> pd.DataFrame:
+        """Return what fitted parameters leave open, beside the sampling error.
+
+        Rows are indexed by strategy and metric. The columns are ``mean``, with the central parameters; its
+        95 % interval over replications, ``sampling_low`` to ``sampling_high`` (NaN with one replication); and
+        the central 90 % over the sets of parameters, ``parameters_low`` to ``parameters_high``. Empty unless
+        further runs were requested.
+        """
+        columns = ["mean", "sampling_low", "sampling_high", "parameters_low", "parameters_high"]
+        keys = pd.MultiIndex.from_tuples(
+            [(one.strategy, one.metric) for one in self.spreads], names=["strategy", "metric"]
+        )
+        rows = [(one.centre, *(one.sampling or (float("nan"),) * 2), *one.parameters) for one in self.spreads]
+        return pd.DataFrame(rows, index=keys, columns=columns, dtype=float)
 
     def check(self) -> list[str]:
         """Check the trace against every law, and return the violations as sentences (empty if valid)."""

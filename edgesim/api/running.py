@@ -18,9 +18,11 @@ from edgesim.api.result import Result
 from edgesim.api.wording import in_python
 from edgesim.errors import InputError
 from edgesim.planning.splitting.policy import Policy
+from edgesim.report.comparison import comparison
 from edgesim.report.noise import noise
 from edgesim.report.progress import counting, measuring_progress
 from edgesim.report.requirements import require_training
+from edgesim.report.uncertainty.spread import check_spread, parameter_spread
 from edgesim.runner import Lesson, Prepared, RunFinished
 from edgesim.scenario.build import resolve
 from edgesim.scenario.load import load, parse
@@ -48,6 +50,7 @@ def run(
     quiet: bool = False,
     on_progress: Callable[[RunFinished], None] | None = None,
     counters: str | None = None,
+    parameters: int | None = None,
 ) -> Result:
     """Simulate every strategy of a scenario in every replication, and compare the strategies.
 
@@ -82,6 +85,9 @@ def run(
     counters
         Sampling period of counters over time, such as ``"0.1 s"``. The trace then has a table ``counters``
         (:meth:`edgesim.trace.reader.Trace.counters`); all other tables are unchanged.
+    parameters
+        Number of further runs with other sets of fitted parameters (19 or more for 90 %), for devices with a
+        ``runtime``: :meth:`edgesim.api.result.Result.uncertainty`.
 
     Warns
     -----
@@ -100,6 +106,8 @@ def run(
     with in_python():
         prepared = _prepared(scenario, changes, only, refresh=refresh, force=force, notes=notes)
         _warn(prepared)
+        if parameters is not None:
+            check_spread(prepared, parameters)
         folder = _folder(prepared.scenario.name, resume=resume) if out is None else Path(out)
         n_runs = len(prepared.strategies) * prepared.scenario.replications
         with counting(notes, n_runs) as count:
@@ -118,7 +126,17 @@ def run(
                 on_progress=report,
                 counters_s=counters_s,
             )
-    return Result(trace)
+        if parameters is None:
+            return Result(trace)
+        with counting(notes, n_runs * parameters) as count:
+            spreads = parameter_spread(
+                prepared,
+                comparison(trace),
+                parameters,
+                jobs=jobs,
+                on_progress=lambda ran: count(f"{ran.strategy}, replication {ran.replication}"),
+            )
+    return Result(trace, tuple(spreads))
 
 
 def _folder(name: str, *, resume: bool) -> Path:

@@ -309,7 +309,7 @@ class Rounds:
                 between_rounds()
 
     def settle(self, shape: PassShape) -> None:
-        """Make one pass without recording it: the next one finds the caches as a pass of its kind leaves them."""
+        """Make one pass without recording it, which leaves the caches as a pass of its kind does."""
         excerpt = self._excerpts[shape.n_shards]
         excerpt.time_pass(shape, self._n_blocks(shape))
 

@@ -15,6 +15,7 @@ __all__ = ["Communication", "Cost", "MessageCost", "SumCost"]
 
 _MOST_BYTES = 1 << 40
 _MOST_POINTS = 1000
+_AWAKE = ("awake_send_s", "awake_receive_s")  # which older measurements lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,8 @@ class MessageCost:
     slowed_s
         Slowdown of the receiver's next computation after sleeping. May be negative, because it is measured as
         a difference.
-    awake_s
-        Occupancy of one endpoint where neither end sleeps: half of the sum of sender and receiver. None if not
-        measured.
+    awake_send_s, awake_receive_s
+        As `send_s` and `receive_s`, of a message whose receiver is awake. None if not measured.
     """
 
     size_bytes: int
@@ -70,7 +70,8 @@ class MessageCost:
     transit_s: float
     receive_s: float
     slowed_s: float
-    awake_s: float | None = None
+    awake_send_s: float | None = None
+    awake_receive_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,24 @@ class Communication:
         return Cost.through([each.size_bytes for each in self.messages], halves_s)
 
     @property
-    def awake_endpoint(self) -> Cost:
-        """Occupancy of one endpoint per message that does not wake its receiver; `endpoint` if not measured."""
-        found = [(each.size_bytes, each.awake_s) for each in self.messages if each.awake_s is not None]
-        return Cost.through(*zip(*found, strict=True)) if found else self.endpoint
+    def sending(self) -> Cost:
+        """Occupancy of the sender per message to a sleeping receiver."""
+        return self._cost("send_s")
+
+    @property
+    def receiving(self) -> Cost:
+        """Occupancy of a receiver that has slept, per message."""
+        return self._cost("receive_s")
+
+    @property
+    def awake_sending(self) -> Cost:
+        """Occupancy of the sender per message to a receiver that is awake; `sending` if not measured."""
+        return self._cost("awake_send_s", "send_s")
+
+    @property
+    def awake_receiving(self) -> Cost:
+        """Occupancy of a receiver that is awake, per message; `receiving` if not measured."""
+        return self._cost("awake_receive_s", "receive_s")
 
     @property
     def transit(self) -> Cost:
@@ -141,8 +156,25 @@ class Communication:
         return Cost.through([each.size_bytes for each in self.sums], [each.seconds for each in self.sums])
 
     def facts(self) -> dict[str, Any]:
-        """Return the measurements as plain values."""
-        return asdict(self)
+        """Return the measurements as plain values, without those that were not made."""
+        facts = asdict(self)
+        for message in facts["messages"]:
+            for key in _AWAKE:
+                if message[key] is None:  # profiles from before keep their digests
+                    del message[key]
+        return facts
+
+    def _cost(self, *names: str) -> Cost:
+        """Fit the first of these values that was measured for any size."""
+        for name in names:
+            found = {
+                each.size_bytes: seconds
+                for each in self.messages
+                if (seconds := getattr(each, name)) is not None
+            }
+            if found:
+                return Cost.through(list(found), list(found.values()))
+        raise AssertionError(names)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -169,7 +201,7 @@ class Communication:
                     _seconds(each, "transit_s", least=-TIME.most),
                     _seconds(each, "receive_s"),
                     _seconds(each, "slowed_s", least=-TIME.most),
-                    None if each.get("awake_s") is None else _seconds(each, "awake_s"),
+                    *(_seconds(each, key) if key in each else None for key in _AWAKE),
                 )
                 for each in facts["messages"]
             ),

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.measured
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sum_of_parts.py"
 N_TRIALS = 4
+MOST_DISTURBANCE = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,18 @@ def benchmark() -> ModuleType:
 @pytest.mark.parametrize("name", ["llama-56m", "gpt2-30m"])
 def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: str) -> None:
     # The benchmark asks for 7 % and has a larger budget. Here other programs may run beside, and then the
-    # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top, and they
-    # may disturb one side only, so that one agreement of several trials is enough. A forgotten half of a block
-    # or a forgotten head fails all of them.
+    # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top. They may
+    # disturb one side only, so that one agreement of several trials is enough; where they disturb more, a
+    # trial says nothing. A forgotten half of a block or a forgotten head fails every trial that counts.
     off: list[float] = []
     for _ in range(N_TRIALS):
         whole, profile = benchmark.compare(name, budget_s=5, threads=1)
         disturbance = whole.median_s / whole.undisturbed_s - 1
-        tolerance = benchmark.TOLERANCE + disturbance / 2
-        off.append((benchmark.predicted_s(profile) / whole.undisturbed_s - 1) / tolerance)
-        if abs(off[-1]) <= 1:
+        if disturbance > MOST_DISTURBANCE:
+            continue
+        off.append(benchmark.predicted_s(profile) / whole.undisturbed_s - 1)
+        if abs(off[-1]) <= benchmark.TOLERANCE + disturbance / 2:
             return
-    pytest.fail(f"in multiples of what is granted, the sum was off by {off}")
+    if not off:
+        pytest.skip("other programs disturb this machine too much")
+    pytest.fail(f"the sum was off by {off}")

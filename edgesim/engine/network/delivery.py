@@ -68,12 +68,14 @@ class TokenDelivery:
         """Deliver a token that has reached the source, and those that have waited there for it."""
         if request.ended_at_s is not None:
             return  # it failed while this token was in transit
-        stream, index = self._streams.get(request), token.index
-        if stream is None:
-            stream = self._streams[request] = _Stream()
-        if self._may_repeat and (index < request.n_emitted_tokens or index in stream.early):
+        try:
+            stream = self._streams[request]
+        except KeyError:
+            stream = self._stream(request)
+        index, n_emitted = token.index, request.n_emitted_tokens
+        if self._may_repeat and (index < n_emitted or index in stream.early):
             return  # an earlier attempt has delivered it
-        if index > request.n_emitted_tokens:
+        if index > n_emitted:
             stream.early.append(index)
             return
         self._hand_over(request, stream, index)
@@ -120,12 +122,12 @@ class TokenDelivery:
         now_s = self._clock._now
         if request.first_token_at_s is None:
             request.first_token_at_s = now_s
-        request.n_emitted_tokens += 1
-        if request.n_emitted_tokens == request.n_output_tokens:
+        request.n_emitted_tokens = n_emitted = request.n_emitted_tokens + 1
+        if n_emitted == request.n_output_tokens:
             request.answered_at_s = now_s
-        if self._recording.add is not None:
+        if (add := self._recording.add) is not None:
             code = self._codes[request.source]
-            self._recording.add(pack_span(request.id, index, code, 1, 0, now_s, now_s, now_s, 1.0))
+            add(pack_span(request.id, index, code, 1, 0, now_s, now_s, now_s, 1.0))
             self._recording.hand_on(now_s)
 
     def _carry_home(self, request: LiveRequest, stream: _Stream, token: Token, sending: Verb) -> Course:

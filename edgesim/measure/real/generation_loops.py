@@ -75,7 +75,8 @@ def _pause(model: Any, ids: Tensor, between: Callable[[int], object]) -> Callabl
 
     def pause(n_tokens: int) -> None:
         between(n_tokens)
-        model(ids if n_tokens == 1 else ids[:, -1:], past_key_values=cache, use_cache=True)
+        given = ids if n_tokens == 1 else ids[:, -1:]
+        model(given, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     return pause
 
@@ -195,7 +196,7 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 
 @torch.inference_mode()
 def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
-    """Time decoding steps of a part, each right after another and again after a sleep, and so a prompt.
+    """Time decoding steps of a part, each right after another and again after a sleep; likewise a prompt.
 
     A first part computes the head as well, as it does between two tokens; after a prompt it is timed apart,
     since the prompt has gone round the ring in the meantime.
@@ -237,6 +238,7 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     heads = {}
     if part.is_first:
         heads["head_awake_s"] = head_s()
+        prompt_s()  # as in a ring, where a head follows blocks
         sleep(max(rests_s))
         heads["head_rested_s"] = head_s()
     given, n_context = part.example(1, generator), n_prompt

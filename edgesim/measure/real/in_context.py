@@ -140,7 +140,9 @@ class Context:
         self._prompts = cycle(_PROMPTS)
 
     def turn(self, n_out: int = _N_OUT) -> None:
-        """Run each mode of computing once with the same prompt, which takes half a second in total.
+        """Run each mode of computing once with the same prompt, and the ring also with two requests at once.
+
+        This takes about a second in total.
 
         Parameters
         ----------
@@ -199,9 +201,8 @@ class Context:
         late_s = (together_s - alone_s) / (2 * self._architecture.n_blocks) - found.sums(_DECODE)
         for n_new in (_DECODE, *_PROMPTS):
             send_s, transit_s, receive_s = found.messages(n_new).tolist()
-            awake_s = found.awake(n_new)
             messages.append(
-                MessageCost(n_new * state_bytes, send_s, transit_s, receive_s, slowed_s, awake_s)
+                MessageCost(n_new * state_bytes, send_s, transit_s, receive_s, slowed_s, *found.awake(n_new))
             )
             sums.append(SumCost(n_new * state_bytes, max(0.0, found.sums(n_new) + late_s)))
         return Communication(
@@ -227,7 +228,7 @@ class _Found:
         self._n_sums = 2 * n_blocks
         self._passes_s: defaultdict[str, list[float]] = defaultdict(list)
         self._messages_s: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
-        self._awake_s: defaultdict[int, list[float]] = defaultdict(list)
+        self._awake_s: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
         self.preludes_s: list[float] = []
         self.steps_s: list[float] = []
@@ -250,15 +251,16 @@ class _Found:
         self.preludes_s += [visit[4] - visit[3] for visit in followed if visit[0] == _DECODE]
 
     def note_awake(self, led: Sequence[Sequence[float]], followed: Sequence[Sequence[float]]) -> None:
-        """Store the handling of messages between two requests' passes, from the visits of a ring of two.
+        """Store the handling of messages to a receiver that is awake, from a ring of two with two requests.
 
-        Taken are the messages back to the first member, which has the head as well and so never waits.
+        Taken are those messages back to the first member, which has the head as well and so is busier, that
+        were sent before its pass before them had ended. Reading such a message begins when that pass ends.
         """
-        for sender, receiver in zip(followed, led[2:], strict=True):
-            n_new, _, arrived_at_s, read_at_s = receiver[:4]
+        for sender, previous, receiver in zip(followed, led[1:-1], led[2:], strict=True):
+            n_new, read_at_s, free_at_s = int(receiver[0]), receiver[3], previous[-1]
             done_at_s, sent_at_s = sender[-2:]
-            handling_s = (sent_at_s - done_at_s) + (read_at_s - arrived_at_s)
-            self._awake_s[int(n_new)].append(handling_s / 2.0)
+            if sent_at_s < free_at_s:
+                self._awake_s[n_new].append((sent_at_s - done_at_s, read_at_s - free_at_s))
 
     def note_sums(self, n_prompt: int, *members: Sequence[tuple[float, float]]) -> None:
         """Store the durations of sums, from the arrival of the last member until all have left."""
@@ -283,9 +285,15 @@ class _Found:
         """Return the typical times of sending, transit and receiving, for messages of `n_new` tokens."""
         return np.array([self.middle(each) for each in zip(*self._messages_s[n_new], strict=True)])
 
-    def awake(self, n_new: int) -> float:
-        """Return the typical occupancy of an endpoint that does not sleep, for messages of `n_new` tokens."""
-        return self.middle(self._awake_s[n_new])
+    def awake(self, n_new: int) -> tuple[float, float] | tuple[None, None]:
+        """Return the typical times of sending to a receiver that is awake, and of receiving by it.
+
+        None if no message was of this kind.
+        """
+        if not self._awake_s[n_new]:
+            return None, None
+        send_s, receive_s = (self.middle(each) for each in zip(*self._awake_s[n_new], strict=True))
+        return send_s, receive_s
 
     def sums(self, n_new: int) -> float:
         """Return the typical time of a sum of `n_new` tokens."""

@@ -74,6 +74,10 @@ class RestLosses:
         """
         return max(0.0, float(np.interp(idle_s, (0.0, *RESTS_S), (0.0, *self.stages_s[stage]))))
 
+    def head_after(self, idle_s: float) -> float:
+        """Return what the head of the first stage loses after a sleep of `idle_s`, likewise."""
+        return max(0.0, self.head_s) * min(1.0, idle_s / RESTS_S[-1])
+
 
 @dataclass
 class Rests:

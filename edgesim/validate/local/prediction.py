@@ -34,8 +34,9 @@ __all__ = [
     "with_rests",
 ]
 
-_ASLEEP_S = RESTS_S[1]  # after a sleep of this length, the handling of a message takes as long as after any
-_N_STEPS = 20  # to find the rhythm of a ring; each leaves a third of the error or less
+_ASLEEP_S = RESTS_S[1]  # sleep after which receiving takes as long as after any: assumed, not measured
+_AWAKE_S = 1e-6  # idle time below which a stage does not sleep
+_N_STEPS = 60  # of the iteration for the cycle of a ring, each of which moves halfway to the next value
 
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
@@ -100,6 +101,7 @@ def with_messages(
     is_first: bool,
     handling_s: float,
     slowed_s: Mapping[Phase, float],
+    head_slowed_s: float = 0.0,
 ) -> Profile:
     """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
 
@@ -121,6 +123,8 @@ def with_messages(
         Handling of the two messages of a decoding step [s]; those of a prompt find their receivers asleep.
     slowed_s
         What a pass loses because the process has slept until its message arrived [s], by phase.
+    head_slowed_s
+        What the head loses because the process has slept until a prompt came back [s].
     """
     asleep, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
 
@@ -133,22 +137,16 @@ def with_messages(
         for point in profile.points
         if point.component is Component.EMBEDDING
     }
-    points = tuple(
-        _having(
-            point,
-            point.median_s
-            + (
-                handled_s(point)
-                + slowed_s[point.phase]
-                + preludes_s[point.phase, point.at]
-            )
-            / n_blocks,
-        )
-        if point.component is Component.BLOCK and point.n_shards == 1
-        else point
-        for point in profile.points
-    )
-    return replace(profile, points=points)
+
+    def charged(point: Point) -> Point:
+        if point.component is Component.STEP and point.phase is Phase.PREFILL:
+            return _having(point, point.median_s + head_slowed_s)
+        if point.component is not Component.BLOCK or point.n_shards > 1:
+            return point
+        added_s = handled_s(point) + slowed_s[point.phase] + preludes_s[point.phase, point.at]
+        return _having(point, point.median_s + added_s / n_blocks)
+
+    return replace(profile, points=tuple(charged(point) for point in profile.points))
 
 
 def _having(point: Point, median_s: float) -> Point:
@@ -257,8 +255,10 @@ def predicted(
         cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
         assert losses is not None
         idle_s = _idle_s(profiles, cuts, setting, communication, losses, extent)
-        awaits = _is_idle_behind_prompts(profiles, cuts, setting, communication, extent)
-        heads_s = max(0.0, losses.head_s) if awaits else 0.0
+        head_slowed_s = losses.head_after(_wait_for_prompt_s(profiles, cuts, setting, communication, extent))
+        # Only the first of several prompts finds the stages asleep, and delays all: the mean over samples of
+        # what is charged for every one, and adds up in the queue, is the loss of one.
+        prompts = 2.0 / (setting.n_samples + 1)
         handling_s = _handling_s(communication, shape.architecture.activation_bytes(1), idle_s)
         profiles = [
             with_messages(
@@ -268,9 +268,10 @@ def predicted(
                 is_first=first == 0,
                 handling_s=handling_s[number],
                 slowed_s={
-                    Phase.PREFILL: max(0.0, losses.prompts_s[number]) + (heads_s if first == 0 else 0.0),
+                    Phase.PREFILL: prompts * max(0.0, losses.prompts_s[number]),
                     Phase.DECODE: losses.after(number, idle_s[number]),
                 },
+                head_slowed_s=head_slowed_s,
             )
             for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
         ]
@@ -298,7 +299,7 @@ def _idle_s(
 
     A token takes a cycle: as long as one sample needs to go round, shared by all samples in flight, but never
     less than the busiest stage's pass. A stage that sleeps longer takes longer for its pass, and so sleeps
-    less: the rhythm of both is found by iteration.
+    less: both are found by iteration.
     """
     n_bytes = profiles[0].architecture.activation_bytes(1)
     computing_s = []
@@ -317,29 +318,29 @@ def _idle_s(
         ]
         round_s = sum(passes_s) + len(passes_s) * way_s
         cycle_s = max(*passes_s, round_s / setting.n_samples)
-        idle_s = [cycle_s - pass_s for pass_s in passes_s]
+        idle_s = [
+            (before_s + cycle_s - pass_s) / 2.0 for before_s, pass_s in zip(idle_s, passes_s, strict=True)
+        ]
     return idle_s
 
 
-def _is_idle_behind_prompts(
+def _wait_for_prompt_s(
     profiles: Sequence[Profile],
     cuts: Sequence[tuple[int, int]],
     setting: Setting,
     communication: Communication,
     extent: Extent,
-) -> bool:
-    """Whether the first stage has passed on all prompts before the first one comes back to it."""
+) -> float:
+    """Return how long the first stage sleeps, having passed on all prompts, until the first comes back."""
     n_bytes = extent.n_prompt * profiles[0].architecture.activation_bytes(1)
     first_s, *others_s = (
         float(
-            profile.timing().seconds(
-                Slice(*cut, embedding=True), batch=1, n_new=extent.n_prompt, n_context=0
-            )
+            profile.timing().seconds(Slice(*cut, embedding=True), batch=1, n_new=extent.n_prompt, n_context=0)
         )
         for profile, cut in zip(profiles, cuts, strict=True)
     )
     round_s = sum(others_s) + len(cuts) * _way_s(setting, communication, n_bytes)
-    return (setting.n_samples - 1) * first_s < round_s
+    return max(0.0, round_s - (setting.n_samples - 1) * first_s)
 
 
 def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> float:
@@ -352,14 +353,18 @@ def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> fl
 def _handling_s(communication: Communication, n_bytes: float, idle_s: Sequence[float]) -> list[float]:
     """Return how long each stage handles the two messages of a pass: the one received and the one sent.
 
-    Receiving takes longer for having slept, and sending for having to wake the next stage: in proportion to
-    the sleep, as long as that is short.
+    Sending takes longer where it has to wake the next stage. Receiving takes longer for having slept: in
+    proportion to the sleep, as long as that is short.
     """
-    awake_s = communication.awake_endpoint.seconds(n_bytes)
-    longer_s = communication.endpoint.seconds(n_bytes) - awake_s
-    asleep = [min(1.0, rest_s / _ASLEEP_S) for rest_s in idle_s]
-    following = [*asleep[1:], asleep[0]]
-    return [2.0 * awake_s + (own + other) * longer_s for own, other in zip(asleep, following, strict=True)]
+    sending, awake_sending = communication.sending, communication.awake_sending
+    awake_s = communication.awake_receiving.seconds(n_bytes)
+    longer_s = communication.receiving.seconds(n_bytes) - awake_s
+    return [
+        awake_s
+        + longer_s * min(1.0, own_s / _ASLEEP_S)
+        + (sending if next_s > _AWAKE_S else awake_sending).seconds(n_bytes)
+        for own_s, next_s in zip(idle_s, (*idle_s[1:], idle_s[0]), strict=True)
+    ]
 
 
 def _time(seconds: float) -> str:

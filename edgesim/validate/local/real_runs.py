@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,8 @@ class AtWork:
     def run(self, setting: Setting, *, measuring: bool = False) -> dict[str, Any]:
         """Run a setting once; return its start, the instants of tokens, busy times and token ids.
 
+        All processes have slept before, for as long as the losses of prompts were measured after.
+
         Parameters
         ----------
         measuring
@@ -125,6 +128,7 @@ class AtWork:
             the run's.
         """
         n_out = self._extent.n_out
+        sleep(RESTS_S[-1])
         if setting.kind == "single":
             order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
             if measuring:

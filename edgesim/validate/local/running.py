@@ -154,39 +154,41 @@ def _of_shape(
 ) -> ShapeResult:
     real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
     foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
-    communications, losses, profiles, has_equal_ids = [], [], [], True
+    communications, losses, profiles = [], [], []
+    has_equal_ids, reference, logits_error, loads = True, None, 0.0, []
     if len(cores) < 2:
         wanted = [setting for setting in wanted if setting.kind == "single"]
     with tempfile.TemporaryDirectory() as place:
         folder, numbers = Path(place), count()
-        announce(f"{shape.name}: starting processes")
-        with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
-            logits_error = at_work.logits_error()
-            reference = at_work.run(wanted[0])["ids"][0]
-            load = _OtherLoad(at_work)
-            for repetition in range(plan.n_repetitions):
-                announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
+        for repetition in range(plan.n_repetitions):
+            announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
+            # Where weights and code lie in memory stays the same for the life of a process, and makes it
+            # faster or slower by some percent: only new processes make repetitions independent.
+            with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
+                logits_error = max(logits_error, at_work.logits_error())
+                reference = reference or at_work.run(wanted[0])["ids"][0]
+                load = _OtherLoad(at_work)
                 taken = _Repetition(at_work, wanted, plan, repetition)
-                has_equal_ids &= taken.has_ids(reference)
-                profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
-                communications += [] if taken.communication is None else [taken.communication]
-                losses += [] if taken.losses is None else [taken.losses]
-                for setting in wanted:
-                    real[setting].append(of_runs(taken.runs[setting], plan.fastest))
-                    foreseen[setting].append(
-                        predicted(
-                            shape,
-                            setting,
-                            plan.extent,
-                            taken.charged(setting),
-                            taken.communication,
-                            taken.losses,
-                            folder / f"run-{next(numbers)}",
-                        )
+                loads.append(load.n_cores())
+            has_equal_ids &= taken.has_ids(reference)
+            profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
+            communications += [] if taken.communication is None else [taken.communication]
+            losses += [] if taken.losses is None else [taken.losses]
+            for setting in wanted:
+                real[setting].append(of_runs(taken.runs[setting], plan.fastest))
+                foreseen[setting].append(
+                    predicted(
+                        shape,
+                        setting,
+                        plan.extent,
+                        taken.charged(setting),
+                        taken.communication,
+                        taken.losses,
+                        folder / f"run-{next(numbers)}",
                     )
-            other_load_cores = load.n_cores()
+                )
     return ShapeResult(
-        other_load_cores=other_load_cores,
+        other_load_cores=round(sum(loads) / len(loads), 2),
         shape=shape,
         settings=[
             SettingResult(

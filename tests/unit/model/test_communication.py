@@ -43,20 +43,24 @@ def test_points_on_a_line_give_that_line() -> None:
     assert both_s == pytest.approx(message.send_s + message.transit_s + message.receive_s)
 
 
-def test_an_end_that_is_awake_costs_what_was_measured_or_as_much_as_any() -> None:
-    awake = replace(FOUND, messages=tuple(replace(each, awake_s=10e-6) for each in FOUND.messages))
+def test_ends_that_are_awake_cost_what_was_measured_or_as_much_as_any() -> None:
+    first, *others = FOUND.messages
+    messages = (replace(first, awake_send_s=10e-6, awake_receive_s=5e-6), *others)
+    awake = replace(FOUND, messages=messages)
 
-    assert FOUND.awake_endpoint == FOUND.endpoint
-    assert awake.awake_endpoint.seconds(28672) == pytest.approx(10e-6)
+    assert (FOUND.awake_sending, FOUND.awake_receiving) == (FOUND.sending, FOUND.receiving)
+    assert awake.awake_sending == Cost(10e-6, 0.0)  # of the one size that is known
+    assert awake.awake_receiving == Cost(5e-6, 0.0)
     assert awake.endpoint == FOUND.endpoint
+    assert awake.sending.seconds(28672) == pytest.approx(FOUND.messages[1].send_s)
+    assert awake.receiving.seconds(28672) == pytest.approx(FOUND.messages[1].receive_s)
     assert Communication.of(json.loads(json.dumps(awake.facts()))) == awake
 
 
-def test_files_from_before_some_costs_were_measured_are_read() -> None:
+def test_files_from_before_some_costs_were_measured_are_read_and_keep_their_facts() -> None:
     facts = json.loads(json.dumps(FOUND.facts()))
+    assert set(facts["messages"][0]) == {"size_bytes", "send_s", "transit_s", "receive_s", "slowed_s"}
     del facts["rested_s"]
-    for message in facts["messages"]:
-        del message["awake_s"]
 
     assert Communication.of(facts) == FOUND
 
@@ -90,7 +94,7 @@ def test_a_profile_keeps_it_and_one_without_has_the_digest_that_it_had(tmp_path:
         ("sums", [{"size_bytes": 10, "seconds": float("nan")}], "nan as seconds"),
         ("sums", [{"size_bytes": 1.5, "seconds": 1.0}], "1.5 as size_bytes"),
         ("messages", [7], "None as size_bytes"),
-        ("messages", [{**asdict(FOUND.messages[0]), "awake_s": -1.0}], "-1.0 as awake_s"),
+        ("messages", [{**asdict(FOUND.messages[0]), "awake_send_s": -1.0}], "-1.0 as awake_send_s"),
         ("context", 3, "'context' is 3"),
         ("n_members", True, "True as n_members"),
         ("step_s", None, "None as step_s"),

@@ -33,8 +33,7 @@ def local(
     runs: Annotated[
         int,
         typer.Option(
-            help="Real runs of each pipeline in a repetition; twice as many for the single device, half as "
-            "many for the group.",
+            help="Real runs of each pipeline and group in a repetition; twice as many of the single device.",
             min=1,
         ),
     ] = 20,

@@ -28,16 +28,19 @@ def test_messages_between_sleeping_ends_are_both_directions() -> None:
     assert found.messages(1) == pytest.approx([0.3, (0.5 + 0.2) / 2, (0.3 + 0.4) / 2])
 
 
-def test_messages_between_ends_that_are_awake_are_those_back_to_the_busy_one() -> None:
+def test_messages_to_a_receiver_that_is_awake_are_those_sent_while_it_still_computes() -> None:
     found = _Found(n_blocks=2)
-    started = [visit(8, 0.0, 0.0, 1.0, 9.0), visit(8, 1.0, 0.0, 1.0, 9.0)]
-    led = [*started, visit(8, 3.0, 0.2, 1.0, 9.0), visit(8, 4.0, 0.4, 1.0, 9.0), visit(1, 5.0, 0.1, 1.0, 0.0)]
-    followed = [visit(8, 1.0, 9.0, 0.5, 0.3), visit(8, 2.0, 9.0, 0.5, 0.5), visit(1, 4.0, 9.0, 0.2, 0.1)]
+    # The first member's visits: two prompts begun, one that waited, then two whose messages were there.
+    started = [visit(8, 0.0, 0.0, 1.0, 0.0), visit(8, 1.0, 0.0, 1.0, 0.0)]  # until 2.0
+    waited = visit(8, 3.0, 0.5, 1.0, 0.5)  # until 5.0
+    led = [*started, waited, visit(8, 5.1, 0.1, 1.0, 0.8), visit(1, 7.0, 0.4, 0.6, 0.0)]
+    followed = [visit(8, 1.0, 0.0, 1.5, 0.3), visit(8, 3.0, 0.0, 1.0, 0.6), visit(1, 5.0, 0.0, 0.5, 0.7)]
 
     found.note_awake(led, followed)
 
-    assert found.awake(8) == pytest.approx(((0.3 + 0.2) / 2 + (0.5 + 0.4) / 2) / 2)
-    assert found.awake(1) == pytest.approx(0.1)
+    assert found.awake(8) == pytest.approx((0.6, 5.2 - 5.0))
+    assert found.awake(1) == pytest.approx((0.7, 7.4 - 7.0))
+    assert found.awake(32) == (None, None)
 
 
 def test_a_sum_lasts_from_its_last_member_until_all_have_left() -> None:

@@ -21,6 +21,7 @@ from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.prediction import (
     _handling_s,
     _idle_s,
+    _wait_for_prompt_s,
     predicted,
     stage_blocks,
     with_awakening,
@@ -169,7 +170,9 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
             embedding_ms, block_ms, head_ms = (
                 MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
             )
-            first_s, second_s = LOSSES.prompts_s if token == 0 else (0.0, SLOWED_S)
+            # Of two prompts one finds the stages asleep: two thirds each, which both samples wait for.
+            thirds_s = (2 / 3 * LOSSES.prompts_s[0], 2 / 3 * LOSSES.prompts_s[1])
+            first_s, second_s = thirds_s if token == 0 else (0.0, SLOWED_S)
             head_s = head_ms * 1e-3 + STEP_S + STEP_BEFORE_S * (token == 0)
             listed += [
                 (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s + first_s, TRANSIT_S, False),
@@ -211,38 +214,55 @@ def test_only_a_stage_that_all_samples_keep_busy_does_not_sleep(foresee: Foresee
     assert found.tpot_s == pytest.approx(lone.tpot_s, rel=1e-6)
 
 
+AWAKE = replace(
+    communication(),
+    messages=tuple(
+        replace(each, awake_send_s=10e-6, awake_receive_s=5e-6) for each in communication().messages
+    ),
+)
+
+
 @pytest.mark.parametrize("n_samples", [1, 2])
-def test_the_rhythm_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(n_samples: int) -> None:
-    """Sleeps, losses after them and the handling of messages fit together."""
-    messages = tuple(replace(each, awake_s=10e-6) for each in communication().messages)
-    costs, setting = (
-        replace(communication(), messages=messages),
-        Setting(kind="pipeline", n_devices=2, n_samples=n_samples),
-    )
-    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (2e-3, 4e-3, 5e-3)))
+@pytest.mark.parametrize("steep_s", [2e-3, 12e-3])
+def test_the_cycle_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(
+    n_samples: int, steep_s: float
+) -> None:
+    """Sleeps, the losses after them and the handling of messages fit together, however steep the losses."""
+    setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples)
+    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (steep_s, 4e-3, 5e-3)))
 
-    first_s, second_s = _idle_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, costs, losses, EXTENT)
+    first_s, second_s = _idle_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, AWAKE, losses, EXTENT)
 
-    handled_s = _handling_s(costs, STATE_BYTES, (first_s, second_s))
+    handled_s = _handling_s(AWAKE, STATE_BYTES, (first_s, second_s))
     passes_s = (
         (0.1 + 2 * 4.0 + 2.0 + 9.0) * 1e-3 + handled_s[0] + losses.after(0, first_s),
         (0.1 + 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
     )
-    round_s = sum(passes_s) + 2 * costs.transit.seconds(STATE_BYTES)
+    round_s = sum(passes_s) + 2 * AWAKE.transit.seconds(STATE_BYTES)
     cycle_s = max(*passes_s, round_s / n_samples)
     assert (first_s, second_s) == pytest.approx((cycle_s - passes_s[0], cycle_s - passes_s[1]), abs=1e-8)
     assert (first_s == 0.0) == (n_samples == 2)
 
 
-def test_messages_cost_less_where_neither_end_sleeps() -> None:
-    messages = tuple(replace(each, awake_s=10e-6) for each in communication().messages)
-    costs = replace(communication(), messages=messages)
+def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_to_the_sleep() -> None:
+    def handled_s(*idle_s: float) -> list[float]:
+        return _handling_s(AWAKE, STATE_BYTES, idle_s)
 
-    assert _handling_s(costs, STATE_BYTES, (0.0, 0.0)) == pytest.approx([20e-6] * 2)
-    assert _handling_s(costs, STATE_BYTES, (1.0, 1.0)) == pytest.approx([SEND_S + RECEIVE_S] * 2)
-    # One end asleep: it costs it what it receives, and the one before it what it sends.
-    mixed = (20e-6 + SEND_S + RECEIVE_S) / 2
-    assert _handling_s(costs, STATE_BYTES, (0.0, 1.0)) == pytest.approx([mixed] * 2)
+    awake_s = 10e-6 + 5e-6
+    assert handled_s(0.0, 0.0) == pytest.approx([awake_s] * 2)
+    assert handled_s(1.0, 1.0) == pytest.approx([SEND_S + RECEIVE_S] * 2)
+    assert handled_s(0.0, 1.0) == pytest.approx([SEND_S + 5e-6, 10e-6 + RECEIVE_S])
+    assert handled_s(0.0, 1e-3) == pytest.approx([SEND_S + 5e-6, 10e-6 + 5e-6 + (RECEIVE_S - 5e-6) / 4])
+
+
+@pytest.mark.parametrize(("n_samples", "waits_s"), [(1, 1.0205), (2, 0.98)])
+def test_a_head_behind_a_prompt_has_slept_until_it_comes_back(n_samples: int, waits_s: float) -> None:
+    """The second stage has half a millisecond and a block of 20 ms to do, the first two blocks of 20 ms."""
+    setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples, link=LinkShape("slow", 1e12, 0.5))
+
+    found_s = _wait_for_prompt_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, communication(), EXTENT)
+
+    assert found_s == pytest.approx(waits_s, abs=1e-3)
 
 
 def test_a_device_that_sleeps_begins_slowly() -> None:
