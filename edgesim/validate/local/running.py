@@ -162,8 +162,8 @@ def _of_shape(
         folder, numbers = Path(place), count()
         for repetition in range(plan.n_repetitions):
             announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
-            # Where weights and code lie in memory stays the same for the life of a process, and makes it
-            # faster or slower by some percent: only new processes make repetitions independent.
+            # One set of processes is faster or slower than the next by some percent for as long as it lives
+            # (why was not examined): only new processes make repetitions independent.
             with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
                 logits_error = max(logits_error, at_work.logits_error())
                 reference = reference or at_work.run(wanted[0])["ids"][0]
