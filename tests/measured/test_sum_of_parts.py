@@ -13,7 +13,8 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.measured
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sum_of_parts.py"
-N_TRIALS = 4
+N_TRIALS = 5
+N_FAILURES = 3  # needed for a verdict: a single trial may compare a calm profile with a disturbed run
 MOST_DISTURBANCE = 0.1
 
 
@@ -32,8 +33,9 @@ def benchmark() -> ModuleType:
 def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: str) -> None:
     # The benchmark asks for 7 % and has a larger budget. Here other programs may run beside, and then the
     # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top. They may
-    # disturb one side only, so that one agreement of several trials is enough; where they disturb more, a
-    # trial says nothing. A forgotten half of a block or a forgotten head fails every trial that counts.
+    # disturb one side only, so that one agreement of several trials is enough, and one disagreement is not;
+    # where they disturb more, a trial says nothing. A forgotten half of a block or a forgotten head fails every
+    # trial that counts.
     off: list[float] = []
     for _ in range(N_TRIALS):
         whole, profile = benchmark.compare(name, budget_s=5, threads=1)
@@ -43,6 +45,8 @@ def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: s
         off.append(benchmark.predicted_s(profile) / whole.undisturbed_s - 1)
         if abs(off[-1]) <= benchmark.TOLERANCE + disturbance / 2:
             return
-    if not off:
+        if len(off) == N_FAILURES:
+            break
+    if len(off) < N_FAILURES:
         pytest.skip("other programs disturb this machine too much")
     pytest.fail(f"the sum was off by {off}")

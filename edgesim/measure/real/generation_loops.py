@@ -6,6 +6,7 @@ All instants are of the host's monotonic clock, which its processes share.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from transformers import DynamicCache
 from edgesim.measure.real.part import Part, Tensor
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
-__all__ = ["Visit", "alone", "follow", "generated", "lead", "rested"]
+__all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
 
 
 class Visit(NamedTuple):
@@ -23,6 +24,8 @@ class Visit(NamedTuple):
 
     n_new: int
     n_context: int
+    due_at_s: float
+    """The message has been sent, over a shaped link: is due."""
     arrived_at_s: float
     """The process is awake and the message begins to arrive."""
     read_at_s: float
@@ -33,6 +36,20 @@ class Visit(NamedTuple):
     """Computing has ended."""
     sent_at_s: float
     """The result has been sent."""
+
+
+def busy_s(visits: Sequence[Visit]) -> float:
+    """Return for how long a process handled messages and computed [s].
+
+    Work on a message begins when its first bytes arrive, or, where it was due during the visit before, as
+    soon as that has ended: reading its header is work then, not waiting.
+    """
+    ended_at_s, total_s = -inf, 0.0
+    for visit in visits:
+        begun_at_s = ended_at_s if visit.due_at_s <= ended_at_s else visit.arrived_at_s
+        ended_at_s = visit.sent_at_s
+        total_s += ended_at_s - begun_at_s
+    return total_s
 
 
 @torch.inference_mode()
@@ -154,7 +171,7 @@ def lead(
     for request, prompt in enumerate(prompts):
         asked_at_s = perf_counter()
         done_at_s, sent_at_s = start(request, torch.tensor([list(prompt)]), 0)
-        visits.append(Visit(len(prompt), 0, asked_at_s, asked_at_s, asked_at_s, done_at_s, sent_at_s))
+        visits.append(Visit(len(prompt), 0, *[asked_at_s] * 4, done_at_s, sent_at_s))
     for _ in range(n_out * len(prompts)):
         header, arrived_at_s, data = receiver.receive()
         states = _states(data, header, part.hidden_size)
@@ -166,7 +183,7 @@ def lead(
         chosen[request].append(token)
         if len(chosen[request]) < n_out:
             done_at_s, sent_at_s = start(request, torch.tensor([[token]]), n_tokens)
-        at_s = arrived_at_s, ready_at_s, ready_at_s, done_at_s, sent_at_s
+        at_s = header.due_at_s, arrived_at_s, ready_at_s, ready_at_s, done_at_s, sent_at_s
         visits.append(Visit(header.n_new, header.n_context, *at_s))
     sender.send(STOP, memoryview(b""))
     receiver.receive()
@@ -190,7 +207,7 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         states = part.run(caches[header.request], states, header.n_context)
         done_at_s = perf_counter()
         sender.send(header, _bytes(states))
-        at_s = arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
+        at_s = header.due_at_s, arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
         visits.append(Visit(header.n_new, header.n_context, *at_s))
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.measure.real.generation_loops import Visit
 from edgesim.measure.real.rests import computing_s
 from edgesim.measure.real.worker_pool import Answer, Crew, Worker, free_cores
 from edgesim.measure.trimmed_mean import typical
@@ -159,10 +160,10 @@ class Context:
         lead = {"do": "lead", "model": f"{_NAME}-stage", "prompts": [asked["prompt"]], "n_out": n_out}
         led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
         found.note("ring", led)
-        found.note_messages(led["visits"], followed["visits"])
+        found.note_messages(*_visits(led, followed))
         lead["prompts"] = [asked["prompt"]] * 2
         led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
-        found.note_awake(led["visits"], followed["visits"])
+        found.note_awake(*_visits(led, followed))
         for sums in (True, False):
             order = {"do": "together", "model": f"{_NAME}-shard", "sums": sums, **asked}
             members = self._ask([(worker, order) for worker in self.workers])
@@ -238,29 +239,32 @@ class _Found:
         """Store the times between tokens."""
         self._passes_s[way] += np.diff(answer["emitted_at_s"][0]).tolist()
 
-    def note_messages(self, led: Sequence[Sequence[float]], followed: Sequence[Sequence[float]]) -> None:
+    def note_messages(self, led: Sequence[Visit], followed: Sequence[Visit]) -> None:
         """Store the durations of a single request's messages, from the visits of a ring of two."""
         there = zip(led, followed, strict=False)  # the starter's last visit sends nothing
         back = zip(followed, led[1:], strict=True)
         for sender, receiver in (*there, *back):
-            n_new, _, arrived_at_s, read_at_s = receiver[:4]
-            done_at_s, sent_at_s = sender[-2:]
-            self._messages_s[int(n_new)].append(
-                (sent_at_s - done_at_s, arrived_at_s - sent_at_s, read_at_s - arrived_at_s)
+            self._messages_s[receiver.n_new].append(
+                (
+                    sender.sent_at_s - sender.done_at_s,
+                    receiver.arrived_at_s - sender.sent_at_s,
+                    receiver.read_at_s - receiver.arrived_at_s,
+                )
             )
-        self.preludes_s += [visit[4] - visit[3] for visit in followed if visit[0] == _DECODE]
+        self.preludes_s += [each.ready_at_s - each.read_at_s for each in followed if each.n_new == _DECODE]
 
-    def note_awake(self, led: Sequence[Sequence[float]], followed: Sequence[Sequence[float]]) -> None:
+    def note_awake(self, led: Sequence[Visit], followed: Sequence[Visit]) -> None:
         """Store the handling of messages to a receiver that is awake, from a ring of two with two requests.
 
         Taken are those messages back to the first member, which has the head as well and so is busier, that
         were sent before its pass before them had ended. Reading such a message begins when that pass ends.
         """
         for sender, previous, receiver in zip(followed, led[1:-1], led[2:], strict=True):
-            n_new, read_at_s, free_at_s = int(receiver[0]), receiver[3], previous[-1]
-            done_at_s, sent_at_s = sender[-2:]
-            if sent_at_s < free_at_s:
-                self._awake_s[n_new].append((sent_at_s - done_at_s, read_at_s - free_at_s))
+            free_at_s = previous.sent_at_s
+            if sender.sent_at_s < free_at_s:
+                self._awake_s[receiver.n_new].append(
+                    (sender.sent_at_s - sender.done_at_s, receiver.read_at_s - free_at_s)
+                )
 
     def note_sums(self, n_prompt: int, *members: Sequence[tuple[float, float]]) -> None:
         """Store the durations of sums, from the arrival of the last member until all have left."""
@@ -298,6 +302,10 @@ class _Found:
     def sums(self, n_new: int) -> float:
         """Return the typical time of a sum of `n_new` tokens."""
         return self.middle(self._sums_s[n_new])
+
+
+def _visits(*answers: Answer) -> list[list[Visit]]:
+    return [[Visit(*each) for each in answer["visits"]] for answer in answers]
 
 
 def _prompt(n_tokens: int, vocabulary: int) -> list[int]:

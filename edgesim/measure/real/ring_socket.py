@@ -6,7 +6,7 @@ import hmac
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from edgesim.units import bits
@@ -40,6 +40,8 @@ class Header:
     n_new: int
     n_context: int
     n_bytes: int = 0
+    due_at_s: float = field(default=0.0, compare=False)
+    """When it has been sent, over a shaped link, or when sending began; set by the sending end."""
 
 
 STOP = Header(0, 0, 0)
@@ -68,9 +70,9 @@ class Sender:
 
     def send(self, header: Header, payload: memoryview) -> None:
         """Send a whole message."""
-        due_at_s = 0.0
+        due_at_s = time.perf_counter()
         if not self._shape.is_none:
-            starts_at_s = max(time.perf_counter(), self._free_at_s)
+            starts_at_s = max(due_at_s, self._free_at_s)
             self._free_at_s = starts_at_s + bits(payload.nbytes) / self._shape.rate_bps
             due_at_s = self._free_at_s + self._shape.latency_s
         head = _HEADER.pack(header.request, header.n_new, header.n_context, payload.nbytes, due_at_s)
@@ -103,10 +105,10 @@ class Receiver:
         request, n_new, n_context, n_bytes, due_at_s = _HEADER.unpack(self._exactly(_HEADER.size))
         if n_bytes > _MOST_BYTES:
             raise ConnectionError(f"a message of {n_bytes} bytes: the other end is not part of this ring")
-        if due_at_s and (left_s := due_at_s - time.perf_counter()) > 0.0:
+        if (left_s := due_at_s - time.perf_counter()) > 0.0:
             time.sleep(left_s)
         arrived_at_s = time.perf_counter()
-        return Header(request, n_new, n_context, n_bytes), arrived_at_s, self._exactly(n_bytes)
+        return Header(request, n_new, n_context, n_bytes, due_at_s), arrived_at_s, self._exactly(n_bytes)
 
     def close(self) -> None:
         """Close the connection."""

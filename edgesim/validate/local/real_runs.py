@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.measure.grid import Grid
+from edgesim.measure.real.generation_loops import Visit, busy_s
 from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
 from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
@@ -141,9 +142,8 @@ class AtWork:
         orders: list[tuple[Worker, Order]] = [(self._stages[0], {**led, **shape})]
         orders += [(stage, {"do": "follow", "model": "stage", **shape}) for stage in self._stages[1:]]
         answers = self._ask(orders)
-        # From the complete arrival of a message until its result is sent.
-        busy_s = [sum(visit[-1] - visit[2] for visit in answer["visits"]) for answer in answers]
-        return {**answers[0], "busy_s": busy_s}
+        busy = [busy_s([Visit(*visit) for visit in answer["visits"]]) for answer in answers]
+        return {**answers[0], "busy_s": busy}
 
     def logits_error(self) -> float:
         """Return the largest difference of members' logits after the prompt from the whole model's."""

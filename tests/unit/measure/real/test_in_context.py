@@ -6,14 +6,15 @@ import pytest
 
 pytest.importorskip("torch")
 
+from edgesim.measure.real.generation_loops import Visit
 from edgesim.measure.real.in_context import _Found
 
 
-def visit(n_new: int, arrived_s: float, read_s: float, computed_s: float, sent_s: float) -> tuple[float, ...]:
+def visit(n_new: int, arrived_s: float, read_s: float, computed_s: float, sent_s: float) -> Visit:
     """One visit: when a message arrived, and how long reading, computing and sending took from then on."""
     read_at_s = arrived_s + read_s
     done_at_s = read_at_s + computed_s
-    return (n_new, 0, arrived_s, read_at_s, read_at_s, done_at_s, done_at_s + sent_s)
+    return Visit(n_new, 0, arrived_s, arrived_s, read_at_s, read_at_s, done_at_s, done_at_s + sent_s)
 
 
 def test_messages_between_sleeping_ends_are_both_directions() -> None:

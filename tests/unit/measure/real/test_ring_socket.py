@@ -99,3 +99,21 @@ def test_only_who_knows_the_secret_is_let_in() -> None:
     assert stranger.recv(1) == b""  # turned away
     for each in (stranger, sender, receiver):
         each.close()
+
+
+def test_a_message_is_due_when_sending_began_or_when_a_shaped_link_has_delivered_it(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    sender, receiver = Sender(ends[0]), Receiver(ends[1])
+    before_s = time.perf_counter()
+    sender.send(Header(0, 1, 0), memoryview(b"x"))
+    after_s = time.perf_counter()
+    assert before_s <= receiver.receive()[0].due_at_s <= after_s
+
+    sender.reshape(LinkShaping(rate_bps=80e3, latency_s=5e-3))
+    before_s = time.perf_counter()
+    sender.send(Header(0, 1, 0), memoryview(bytes(100)))  # 10 ms at 80 kbit/s
+    after_s = time.perf_counter()
+    header, arrived_at_s, _ = receiver.receive()
+    assert before_s + 15e-3 <= header.due_at_s <= after_s + 15e-3
+    assert header.due_at_s <= arrived_at_s
