@@ -32,8 +32,8 @@ def antennas(trace: Trace) -> float:
 
 
 def active_ratio(trace: Trace) -> float:
-    told = [str(scenario_value(trace, f"kinds.{kind}.power.active")) for kind in ("thirsty", "frugal")]
-    thirsty, frugal = (json.loads(text)["value"] if text.startswith("{") else text for text in told)
+    stated = [str(scenario_value(trace, f"kinds.{kind}.power.active")) for kind in ("thirsty", "frugal")]
+    thirsty, frugal = (json.loads(text)["value"] if text.startswith("{") else text for text in stated)
     return parse(thirsty, POWER) / parse(frugal, POWER)
 
 

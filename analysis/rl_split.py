@@ -29,7 +29,7 @@ from edgesim.report.plots.split_choice import clean_nll, draw_choice, utilities,
 from edgesim.trace.reader import Trace
 
 
-def told(file: Path | None) -> Any:
+def read(file: Path | None) -> Any:
     """What a benchmark wrote; None without a file."""
     try:
         return None if file is None else json.loads(file.read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def main() -> None:
     worth = utilities(trace, weights)
     print(utility_table(worth))
     if given.out:
-        figure = draw_choice(trace, worth, training=told(given.training), surrogate=told(given.surrogate))
+        figure = draw_choice(trace, worth, training=read(given.training), surrogate=read(given.surrogate))
         save(figure, given.out, Provenance.of([(trace.path, trace.run)]))
 
 

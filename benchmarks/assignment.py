@@ -5,7 +5,7 @@
 Every device has a budget of 1, half of which computing takes at even shares on average; N_t = L = 4, Rician
 channels (half of the mean power is the direct path's). In the cases devices differ in energy per parameter
 by a factor, in mean channel gain by a spread in decibels, in both, or in neither; with `opposed` the costly
-devices are those heard well. They also differ in speed, twofold, which counts for shares in proportion to
+devices are those received well. They also differ in speed, twofold, which counts for shares in proportion to
 speed and for the deadline: no device slower than 1.25 times the time of proportional shares.
 
 Gains are over even shares, relative differences of the mean error, paired over blocks that no assignment was

@@ -1,4 +1,4 @@
-"""The city of `scenarios/dto_ee.yaml`, drawn from a seed: who is there, who reaches whom, and how fast.
+"""The city of `scenarios/dto_ee.yaml`, drawn from a seed: its nodes, which reach which, and how fast.
 
     python benchmarks/dto_ee_city.py                      # the topology of the shipped scenarios
     python benchmarks/dto_ee_city.py --homes 200 --servers 15 15 15 15   # 1,000 end devices, 60 servers
@@ -65,7 +65,7 @@ def city(n_homes: int, n_servers: Sequence[int], *, seed: int = SEED) -> dict[st
 
 
 def _reach(rng: np.random.Generator, senders: list[str], servers: list[str]) -> list[tuple[str, str]]:
-    """Who is linked to whom: each sender to some servers, and no server to none."""
+    """Which nodes are linked: each sender to some servers, and no server to none."""
     n = min(N_REACHED, len(servers))
     found = [(a, servers[b]) for a in senders for b in sorted(rng.choice(len(servers), n, replace=False))]
     lonely = [server for server in servers if all(server != b for _, b in found)]

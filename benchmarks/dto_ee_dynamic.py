@@ -67,7 +67,7 @@ class Watched:
 
 
 def at(world: World, instant_s: float) -> World:
-    """The world as it is at an instant, for ever."""
+    """The world as it is at an instant, without later changes."""
 
     def frozen(rate: Any) -> Any:
         return rate(instant_s) if isinstance(rate, Steps) else rate
@@ -147,16 +147,16 @@ def main() -> int:
             fleet = Fleet.of(at(world, changed_at_s))
             network = network_of(placement.layout, fleet, "links").with_shares(placement.continues)
             first = int(changed_at_s / period_s)
-            told = {}
+            excesses = {}
             for number in (0, 1, 2, 5, N_ROUNDS, N_ROUNDS + 5, N_ROUNDS + 9):
                 if first + number < len(watched.plans):
-                    told[number] = excess(network, watched.plans[first + number])
-            worst = max(worst, told[N_ROUNDS])
+                    excesses[number] = excess(network, watched.plans[first + number])
+            worst = max(worst, excesses[N_ROUNDS])
             try:
                 kept = excess(network, np.array(placement.plan))
             except InputError:
                 kept = np.inf
-            words = ", ".join(f"{value:.1%} after {number}" for number, value in told.items())
+            words = ", ".join(f"{value:.1%} after {number}" for number, value in excesses.items())
             print(
                 f"  change at {changed_at_s:g} s: {words} rounds; the plan of time zero {kept:.1%}",
                 flush=True,

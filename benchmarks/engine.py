@@ -113,7 +113,7 @@ def textbook(world: World, stages: Any) -> list[float]:
     }
     starter, *secondaries, head = [(s.device, s.part) for s in stages]
     ended: dict[int, float] = {}
-    # Prices are looked up in tables made beforehand, as in edgesim.
+    # Prices are looked up in tables made in advance, as in edgesim.
     longest = 32 + max(r.n_output_tokens for r in world.requests())
     decode: dict[Any, list[float]] = {}
     prefill: dict[Any, float] = {}
@@ -235,7 +235,7 @@ def main() -> None:
         results: dict[str, Any] = {}
         for _ in range(asked.repeats):
             for name, program in programs.items():
-                gc.collect()  # nobody pays for what the one before has left behind
+                gc.collect()  # no program pays for what the one before has left behind
                 began_s = time.process_time()
                 results[name] = program()
                 times_s[name].append(time.process_time() - began_s)
@@ -257,14 +257,14 @@ def main() -> None:
         )
     console.print(table)
     off, on = (median_s[names[0]] / median_s[name] for name in names[1:3])
-    held = {
+    claims = {
         "identical departures": same,
         f"spans off at least {TARGET_OFF:g} times faster ({off:.2f})": off >= TARGET_OFF,
         f"spans on at least {TARGET_ON:g} times faster ({on:.2f})": on >= TARGET_ON,
     }
-    for claim, holds in held.items():
+    for claim, holds in claims.items():
         console.print(f"{'yes' if holds else 'NO '}  {claim}")
-    sys.exit(0 if all(held.values()) else 1)
+    sys.exit(0 if all(claims.values()) else 1)
 
 
 if __name__ == "__main__":

@@ -354,7 +354,7 @@ def overloaded_wins_nothing(n_replications: int = 5) -> list[str]:
         wrong.append("the pipeline has a mean, or a difference")
     if row.estimates["e2e_p50_s"] is not None or row.bounds["e2e_p50_s"] < 100:
         wrong.append("the pipeline's median is not beyond what was seen")
-    if same is None or same.is_enough or same.is_there("e2e_s") is not None:
+    if same is None or same.is_enough or same.differs("e2e_s") is not None:
         wrong.append("19 of 5,280 pairs give a verdict")
     if not row.is_saturated or local_row.is_saturated:
         wrong.append("which strategy keeps up is wrong")

@@ -77,7 +77,7 @@ def write(folder: Path, n_spans: int, n_strategies: int) -> int:
         n_in_stretch = sum(part.num_rows for own in tables.values() for part in own["spans"])
         n_repeats = max(1, math.ceil(n_spans / n_in_stretch))
         home = TraceFolder(folder)
-        with home.held():
+        with home.locked():
             home.write_run({**stretch.run, "status": "running"})
             for strategy, own in tables.items():
                 writer = home.parts(strategy, 0)

@@ -106,8 +106,8 @@ def main() -> None:
             together_s, both_s = seconds(p, n), prompts_s[p] + steps_s[n]
             charged_s = min(max(prompts_s[p] + n * rider_s, steps_s[n]), both_s)
             row = [f"{n}", f"{p}", f"{1e3 * together_s:.1f}"]
-            for told_s in (charged_s, both_s):
-                row += [f"{1e3 * told_s:.1f}", f"{told_s / together_s - 1:+.1%}"]
+            for compared_s in (charged_s, both_s):
+                row += [f"{1e3 * compared_s:.1f}", f"{compared_s / together_s - 1:+.1%}"]
             table.add_row(*row)
     Console().print(table)
 

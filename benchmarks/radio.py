@@ -72,7 +72,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as place:
                 folder = TraceFolder(Path(place) / "trace")
                 began_s = time.perf_counter()
-                # Built anew each time and shared by the strategies, as a run does: channels remember.
+                # Built from scratch each time and shared by the strategies, as a run does: channels remember.
                 world = build_world(scenario, 0, timings)
                 met = wired(world) if name == "wired" else world
                 for label, strategy in strategies.items():

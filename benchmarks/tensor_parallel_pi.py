@@ -70,8 +70,8 @@ def model_and_ceilings(row: StarCluster, one_s: float) -> tuple[Architecture, Ce
         seconds=one_s,
         bytes_per_weight=model.bytes_per_weight,
     )
-    told = calibrate([measured], flop_per_s=listed.flop_per_s, overhead_s=0.0)
-    return model, Ceilings(listed.flop_per_s, told.bytes_per_s.value)
+    calibrated = calibrate([measured], flop_per_s=listed.flop_per_s, overhead_s=0.0)
+    return model, Ceilings(listed.flop_per_s, calibrated.bytes_per_s.value)
 
 
 def token_ms(row: StarCluster, n_nodes: int, *, is_late: bool) -> float:
@@ -115,8 +115,8 @@ def token_ms(row: StarCluster, n_nodes: int, *, is_late: bool) -> float:
             tables.append(table)
 
     simulate(world, strategy, placement, placement.holdings, write, keep_spans=False)
-    told = pa.concat_tables(tables).to_pylist()[0]
-    return 1e3 * (told["ended_at_s"] - told["first_token_at_s"]) / (told["n_emitted_tokens"] - 1)
+    request = pa.concat_tables(tables).to_pylist()[0]
+    return 1e3 * (request["ended_at_s"] - request["first_token_at_s"]) / (request["n_emitted_tokens"] - 1)
 
 
 def main() -> int:
@@ -127,20 +127,20 @@ def main() -> int:
     for row in star_clusters():
         if not row.board.startswith("raspberry"):
             continue
-        for told in group_rows():
-            if (told.device, told.model) != (row.board, row.model.name) or told.n_nodes == 1:
+        for group in group_rows():
+            if (group.device, group.model) != (row.board, row.model.name) or group.n_nodes == 1:
                 continue
-            if told.role == "left out":
+            if group.role == "left out":
                 continue
-            runs_ms = [token_ms(row, told.n_nodes, is_late=is_late) for is_late in (False, True)]
-            published = "" if told.published is None else f"{told.published:.0f}"
+            runs_ms = [token_ms(row, group.n_nodes, is_late=is_late) for is_late in (False, True)]
+            published = "" if group.published is None else f"{group.published:.0f}"
             name = f"{row.board} {row.model.name}"
             print(
-                f"{name:>28} {told.n_nodes:5} {runs_ms[0]:8.0f} "
-                f"{runs_ms[1]:8.0f} {told.predicted:10.0f}   {told.low:.0f} to {told.high:.0f}   {published}"
+                f"{name:>28} {group.n_nodes:5} {runs_ms[0]:8.0f} {runs_ms[1]:8.0f} "
+                f"{group.predicted:10.0f}   {group.low:.0f} to {group.high:.0f}   {published}"
             )
-            if told.published is not None:
-                worst = max(worst, *(abs(ms / told.published - 1.0) for ms in runs_ms))
+            if group.published is not None:
+                worst = max(worst, *(abs(ms / group.published - 1.0) for ms in runs_ms))
     print(f"\nfurthest from a published row of two nodes: {worst:.1%}")
     return int(worst > LIMIT)
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ __all__ = [
     "bits",
     "db_to_linear",
     "dbm_to_w",
+    "is_finite_number",
     "linear_to_db",
     "parse",
     "w_to_dbm",
@@ -253,6 +255,11 @@ def written(value: float, dimension: Dimension) -> str:
         ratios = ((unit, Decimal(repr(value)) / _factor(unit, dimension)) for unit in units)
         texts += [f"{_digits(ratio)} {unit}" for unit, ratio in ratios]
     return min((text for text in texts if _reads_as(text, value, dimension)), key=len)
+
+
+def is_finite_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of untrusted origin is a number that fits a finite float; truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def bits(size_bytes: float) -> float:

@@ -2,7 +2,7 @@
 """Train the small language model that ships with edgesim, its tokenizer and its early exits.
 
     scripts/train_bundled_model.py [--out FOLDER] [--steps 1800] [--device cpu]
-    scripts/train_bundled_model.py --judge    (fit temperatures and tell of exits)
+    scripts/train_bundled_model.py --judge    (fit temperatures and measure exits)
     scripts/train_bundled_model.py --plot docs/images/bundled_model.png    (of the training that was)
 
 Forty minutes to an hour on two cores. The text is that of the Python that runs
@@ -96,14 +96,14 @@ def main() -> None:
 
 
 def _judge(folder: Path) -> None:
-    """Fit temperatures on the calibration text, and tell of every exit on the test text."""
+    """Fit temperatures on the calibration text, and measure every exit on the test text."""
     corpus = python_corpus()
     texts = [Text(name, digest(part), part) for name, part in
              (("calibration", corpus.calibration), ("test", corpus.test))]  # fmt: skip
     model = calibrated(load_language_model(folder), texts[0])
-    told = [asdict(exit_) for exit_ in exit_quality(model, texts[1])]
-    save_exits(model, folder, measured_on_sha256=texts[1].digest, measured=told)
-    for row in told:
+    measured = [asdict(exit_) for exit_ in exit_quality(model, texts[1])]
+    save_exits(model, folder, measured_on_sha256=texts[1].digest, measured=measured)
+    for row in measured:
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
 

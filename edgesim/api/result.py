@@ -100,7 +100,7 @@ class Result:
                         "ratio": None if ratio is None else ratio.ratio,
                         "ratio_low": None if ratio is None else ratio.low,
                         "ratio_high": None if ratio is None else ratio.high,
-                        "differs": None if difference is None else difference.is_there,
+                        "differs": None if difference is None else difference.differs,
                     }
                 )
         table = pd.DataFrame(rows).set_index(["strategy", "metric"])

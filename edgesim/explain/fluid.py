@@ -29,8 +29,8 @@ def most_per_s(prepared: Prepared) -> Capacity:
     Not modelled: early exits, which compute less than the whole model, and requests of unequal lengths. A run
     with these, or with an adaptive route or a favourable channel, may exceed the bound.
     """
-    fleet = Fleet.of(prepared.planned(), prepared.longest)
-    world, typical = prepared.planned(), fleet.typical
+    fleet = Fleet.of(prepared.planning_world(), prepared.longest)
+    world, typical = prepared.planning_world(), fleet.typical
     seconds = {device.id: _seconds(fleet, device) for device in fleet.devices}
     pipes = [pipe for link in world.links for pipe in _pipes(link)]
     return capacity(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -16,6 +15,7 @@ from edgesim.runner import Prepared, prepare
 from edgesim.scenario.load import load, parse
 from edgesim.scenario.schema.scenario import Scenario
 from edgesim.strategy import Placement, Strategy
+from edgesim.units import is_finite_number
 from edgesim.world.world import World
 
 __all__ = ["DecisionEnv"]
@@ -76,16 +76,12 @@ class DecisionEnv(EventLoopEnv):
 
 
 def _check_range(path: str, drawn: Any) -> None:
-    is_range = isinstance(drawn, Sequence) and len(drawn) in (2, 3) and all(map(_is_number, drawn[:2]))
+    is_range = isinstance(drawn, Sequence) and len(drawn) in (2, 3) and all(map(is_finite_number, drawn[:2]))
     if not is_range or not drawn[0] <= drawn[1] or not all(isinstance(unit, str) for unit in drawn[2:]):
         raise InputError(
             f"randomise: {path!r} has the range {drawn!r}; expected (low, high) or (low, high, unit), finite "
             "and low no higher than high"
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class _Replications:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from edgesim.units import TIME
+from edgesim.units import TIME, is_finite_number
 
 __all__ = ["Communication", "Cost", "MessageCost", "SumCost"]
 
@@ -62,7 +61,8 @@ class MessageCost:
         Slowdown of the receiver's next computation after sleeping. May be negative, because it is measured as
         a difference.
     awake_send_s, awake_receive_s
-        As `send_s` and `receive_s`, of a message whose receiver is awake. None if not measured.
+        The same of a message whose receiver is awake; receiving then includes the header, which for a
+        sleeping receiver arrives within `transit_s`. None if not measured.
     """
 
     size_bytes: int
@@ -224,7 +224,6 @@ def _size(of: Any, key: str = "size_bytes") -> int:
 
 def _seconds(of: Any, key: str, least: float = 0.0) -> float:
     value = of.get(key) if isinstance(of, Mapping) else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= value <= TIME.most:  # type: ignore[operator]
+    if not is_finite_number(value) or not least <= value <= TIME.most:
         raise ValueError(f"its communication has {value!r:.40} as {key}; expected a time")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)

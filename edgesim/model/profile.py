@@ -37,7 +37,7 @@ __all__ = [
     "MARGIN",
     "SCHEMA_VERSION",
     "ComponentTiming",
-    "HeldOutError",
+    "HeldOutDeviation",
     "Origin",
     "Phase",
     "Point",
@@ -91,7 +91,7 @@ class Point:
         return self.batch, self.n_new, self.n_context
 
 
-class HeldOutError(NamedTuple):
+class HeldOutDeviation(NamedTuple):
     """Relative interpolation errors over the test points (`Point.held_out`) of all components."""
 
     median: float
@@ -219,7 +219,7 @@ class Profile:
         return self.held_out_error.p95 > _USELESS_P95
 
     @property
-    def held_out_error(self) -> HeldOutError:
+    def held_out_error(self) -> HeldOutDeviation:
         """Interpolation errors at the test points, relative to their measured times.
 
         Raises
@@ -237,7 +237,7 @@ class Profile:
                 f"the profile of {self.architecture.name} has no test points outside its grid, so its error "
                 "is unknown; measure it again with a grid that has some"
             )
-        return HeldOutError(float(np.median(errors)), float(np.quantile(errors, 0.95)))
+        return HeldOutDeviation(float(np.median(errors)), float(np.quantile(errors, 0.95)))
 
     def summary(self) -> list[SummaryRow]:
         """Return a row per component, phase, batch size and shard, in the order of a forward pass."""

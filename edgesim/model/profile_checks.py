@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesim.model.ceilings import Ceilings
 from edgesim.model.parts import Component
-from edgesim.units import BYTE_RATE, COMPUTE_RATE, TIME
+from edgesim.units import BYTE_RATE, COMPUTE_RATE, TIME, is_finite_number
 
 __all__ = ["checked_ceilings", "conditions_problem", "points_problem"]
 
@@ -61,7 +61,7 @@ def checked_ceilings(stated: Mapping[str, Any]) -> Ceilings:
     """
     for key, dimension in (("flop_per_s", COMPUTE_RATE), ("bytes_per_s", BYTE_RATE), ("overhead_s", TIME)):
         value = stated.get(key)
-        if not _is_number(value) or not dimension.least <= value <= dimension.most:  # type: ignore[operator]
+        if not is_finite_number(value) or not dimension.least <= value <= dimension.most:
             raise ValueError(
                 f"its ceilings' '{key}' is {_shown(value)}; expected a number from {dimension.least:g} to "
                 f"{dimension.most:g}"
@@ -113,7 +113,12 @@ def _row_problem(row: Mapping[str, Any]) -> str | None:
         value = row[key]
         if key == "predicted_s" and value is None:
             continue
-        if not _is_number(value) or not TIME.holds(value) or value < 0 or (value == 0 and not may_be_zero):
+        if (
+            not is_finite_number(value)
+            or not TIME.holds(value)
+            or value < 0
+            or (value == 0 and not may_be_zero)
+        ):
             return f"its {key} is {_shown(value)} ({_place(row)}); expected a time of {TIME.range_text}"
     return None
 
@@ -172,10 +177,6 @@ def _place(row: Mapping[str, Any]) -> str:
         f"{row['phase']} of the {row['component']}{_of_shard(row['n_shards'])}, batch {row['batch']}, "
         f"{row['n_new']} new tokens, {row['n_context']} of context"
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _shown(value: object) -> str:

@@ -6,11 +6,11 @@ a config are ignored.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from edgesim.nearest import suggest
+from edgesim.units import is_finite_number
 
 __all__ = ["ACTIVATIONS", "TIMED_KEYS", "timed_value_problem"]
 
@@ -57,9 +57,9 @@ def timed_value_problem(key: str, value: object) -> str | None:
             name = value if isinstance(value, str) else ""
             return None if is_sound else f"expected an activation function; {suggest(name, ACTIVATIONS)}"
         case "positive":
-            return None if _is_number(value) and float(value) > 0 else "expected a number above 0, or null"  # type: ignore[arg-type]
+            return None if is_finite_number(value) and value > 0 else "expected a number above 0, or null"
         case "share":
-            is_sound = _is_number(value) and 0 < float(value) <= 1  # type: ignore[arg-type]
+            is_sound = is_finite_number(value) and 0 < value <= 1
             return None if is_sound else "expected a number above 0, and 1 at most"
         case "flag":
             return None if isinstance(value, bool) else "expected true or false"
@@ -73,7 +73,3 @@ def timed_value_problem(key: str, value: object) -> str | None:
                 one in ("full_attention", "sliding_attention") for one in value
             )
             return None if is_sound else "expected a list of full_attention and sliding_attention"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

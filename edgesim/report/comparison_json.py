@@ -111,14 +111,14 @@ def _difference_json(difference: Difference) -> dict[str, Json]:
         "ratio_low": None if ratio is None else _finite(ratio.low),
         "ratio_high": None if ratio is None else _finite(ratio.high),
         "no_ratio": difference.no_ratio,
-        "differs": difference.is_there,
+        "differs": difference.differs,
     }
 
 
 def _same_json(same: SameRequests) -> dict[str, Json]:
     differences: dict[str, Json] = {
         name: _difference_json(difference)
-        | {"differs": same.is_there(name), "share_shorter": _estimate_json(same.sooner[name])}
+        | {"differs": same.differs(name), "share_shorter": _estimate_json(same.sooner[name])}
         for name, difference in same.differences.items()
     }
     return {

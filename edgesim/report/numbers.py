@@ -134,7 +134,7 @@ def change_text(difference: Difference | None, *, is_verdict: bool = True, unit:
     text = _signed(centre) + suffix
     if ends is not None:
         text += f" [{_signed(ends[0])}, {_signed(ends[1])}]"
-    if not (is_verdict and difference.is_there):
+    if not (is_verdict and difference.differs):
         return Text(f"{text}  " if ends is not None else text)
     return Text(f"{text} *", style="green" if centre < 0 else "red")
 

@@ -13,6 +13,7 @@ import networkx as nx
 
 from edgesim.errors import TraceError
 from edgesim.trace.reader import Trace
+from edgesim.units import is_finite_number
 
 __all__ = ["Cell", "MapLink", "MapNode", "TopologyMap", "topology_map"]
 
@@ -167,7 +168,7 @@ def _point(trace: Trace, name: str, place: Sequence[float]) -> Point:
 
 
 def _reach(reach_m: object) -> float | None:
-    return float(reach_m) if isinstance(reach_m, int | float) and math.isfinite(reach_m) else None
+    return float(reach_m) if is_finite_number(reach_m) else None
 
 
 def _placed(

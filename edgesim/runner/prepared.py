@@ -74,7 +74,7 @@ class Prepared(Study):
             self._made.timings = timings(self, self.profiles)
         return self._made.timings
 
-    def under(self, index: int, of: int) -> Prepared:
+    def with_parameters(self, index: int, of: int) -> Prepared:
         """Return a copy in which kinds with a runtime use set `index` of `of` sets of fitted parameters.
 
         Placements are unchanged: strategies decide by the centre of the fitted parameters.
@@ -90,7 +90,7 @@ class Prepared(Study):
             [rule for placed in self.placements.values() for rule in placed.exit_rules]
         )
 
-    def planned(self) -> World:
+    def planning_world(self) -> World:
         """Return the world of the first replication, with all that planners can use."""
         made = self._made
         if made.world is None or made.world.replication != 0:
@@ -109,7 +109,7 @@ class Prepared(Study):
             made.world = replace(made.world, paths=None)
         return made.world
 
-    def having(
+    def replaced(
         self,
         strategies: Mapping[str, Strategy] | None = None,
         placements: Mapping[str, Placement] | None = None,
@@ -122,13 +122,13 @@ class Prepared(Study):
             placements=self.placements if placements is None else placements,
             policies=self.policies if policies is None else policies,
         )
-        return changed._knowing(self)
+        return changed._sharing_cache(self)
 
     def marked(self, *names: str) -> Self:
         """Return a copy that records parts, as :meth:`Study.marked` does, and keeps cached values."""
-        return super().marked(*names)._knowing(self)
+        return super().marked(*names)._sharing_cache(self)
 
-    def _knowing(self, same: Prepared) -> Self:
+    def _sharing_cache(self, same: Prepared) -> Self:
         """Take over the cached values of a study whose parts are the same."""
         self._made.timings, self._made.world = same._made.timings, same._made.world
         return self

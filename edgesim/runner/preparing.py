@@ -92,7 +92,7 @@ def prepare(
         _check_noise(study, profiles)
     prepared = Prepared(**study.parts(), profiles=profiles, longest=longest, remarks=remarks(study))
     check_coverage(study, profiles, longest, prepared.timings)
-    prepared = prepared.having(placements=_placements(prepared, prepared.strategies))
+    prepared = prepared.replaced(placements=_placements(prepared, prepared.strategies))
     policies: dict[str, Path] = {}
     for label, strategy in prepared.strategies.items() if finds_policies else ():
         if strategy.needs_training:
@@ -101,10 +101,10 @@ def prepare(
                 policies[label] = found
     if policies:
         given = {label: prepared.strategies[label].with_policy(file) for label, file in policies.items()}
-        prepared = prepared.having(strategies={**prepared.strategies, **given}, policies=policies)
+        prepared = prepared.replaced(strategies={**prepared.strategies, **given}, policies=policies)
         if "strategies" not in study.edited:
             prepared = prepared.marked("strategies")
-        prepared = prepared.having(placements={**prepared.placements, **_placements(prepared, policies)})
+        prepared = prepared.replaced(placements={**prepared.placements, **_placements(prepared, policies)})
     return prepared.marked("profiles", "longest", "placements", "remarks", "policies")
 
 
@@ -150,7 +150,7 @@ def check_edited(prepared: Prepared) -> None:
     _check_arrivals(prepared)
     longest = extent(prepared)
     check_coverage(prepared, prepared.profiles, longest, prepared.timings)
-    world = prepared.planned()
+    world = prepared.planning_world()
     fleet = Fleet.of(world, longest)
     for label, placement in prepared.placements.items():
         try:
@@ -221,7 +221,7 @@ def _has_arrivals(study: Study, from_s: float) -> bool:
 
 def _placements(prepared: Prepared, labels: Iterable[str]) -> dict[str, Placement]:
     """Return the placements of strategies, each checked for execution."""
-    world = prepared.planned()
+    world = prepared.planning_world()
     fleet = Fleet.of(world, prepared.longest)
     placements = {}
     for label in labels:
@@ -252,8 +252,8 @@ def _check_placement(placement: Placement, world: World, fleet: Fleet) -> None:
 def _lesson(study: Study, label: str, profiles: Profiles) -> Lesson:
     own = training_study(study, label)
     prepared = Prepared(**own.parts(), profiles=profiles, longest=extent(own))
-    prepared = prepared.having(placements=_placements(prepared, (label,)))
-    world = prepared.planned()
+    prepared = prepared.replaced(placements=_placements(prepared, (label,)))
+    world = prepared.planning_world()
     strategy, placement = own.strategies[label], prepared.placements[label]
     training = strategy.training(placement, world.model, Fleet.of(world, prepared.longest))
     if training is None:

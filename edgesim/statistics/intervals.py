@@ -94,7 +94,7 @@ class Difference(Estimate):
         return self.low > 0 or self.high < 0
 
     @property
-    def is_there(self) -> bool | None:
+    def differs(self) -> bool | None:
         """Whether the two strategies differ: by the ratio if there is one, else by the difference."""
         return self.excludes_zero if self.ratio is None else self.ratio.excludes_one
 

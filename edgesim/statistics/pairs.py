@@ -116,10 +116,10 @@ class SameRequests:
         """Whether enough requests form pairs for the comparison to represent all of them."""
         return self.share >= ENOUGH
 
-    def is_there(self, latency: str) -> bool | None:
+    def differs(self, latency: str) -> bool | None:
         """Whether the two strategies differ in a latency; None without an interval or enough pairs."""
         difference = self.differences.get(latency)
-        return None if difference is None or not self.is_enough else difference.is_there
+        return None if difference is None or not self.is_enough else difference.differs
 
 
 def pair(

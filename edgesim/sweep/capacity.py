@@ -139,7 +139,7 @@ class CapacityPlan:
         self.first, self._fresh = self._fresh, []
         self._begin(self.first)
 
-    def know(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+    def reuse_numbers(self, before: Mapping[str, Mapping[str, Any]]) -> None:
         """Reuse the cell numbers of an earlier ``sweep.json``, so that a number always denotes the same cell.
 
         A unit that failed and is run again may send a search elsewhere; its cells may then differ from the
@@ -169,12 +169,12 @@ class CapacityPlan:
                 return unit
         return None
 
-    def found(self, unit: Unit, results: pa.Table | None) -> bool:
+    def record(self, unit: Unit, results: pa.Table | None) -> bool:
         """Store the results of a unit, which may belong to a later round."""
         self._results[unit] = results
         return unit.replication < self._n_replications
 
-    def unasked(self) -> Iterable[Unit]:
+    def not_needed(self) -> Iterable[Unit]:
         """Return the units left by an earlier sweep that this one does not need."""
         return [
             unit

@@ -23,7 +23,7 @@ class Plan(Protocol):
     def next(self) -> Unit | None:
         """Return the next unit to start, or None if none can be named before more results are known."""
 
-    def found(self, unit: Unit, results: pa.Table | None) -> bool:
+    def record(self, unit: Unit, results: pa.Table | None) -> bool:
         """Store the results of a unit (None: it failed); return whether it belongs to the sweep."""
 
     def n_asked(self) -> int | None:
@@ -32,7 +32,7 @@ class Plan(Protocol):
     def facts(self) -> dict[str, object]:
         """Return the plan's own findings, for ``sweep.json``."""
 
-    def unasked(self) -> Iterable[Unit]:
+    def not_needed(self) -> Iterable[Unit]:
         """Return the units that were stored but turned out not to be needed."""
 
 
@@ -65,11 +65,11 @@ class Listed:
                 return unit
         return None
 
-    def found(self, unit: Unit, results: pa.Table | None) -> bool:
+    def record(self, unit: Unit, results: pa.Table | None) -> bool:
         """Mark a unit as done."""
         self._done.add(unit)
         return unit in self._asked
 
-    def unasked(self) -> Iterable[Unit]:
+    def not_needed(self) -> Iterable[Unit]:
         """Return the units that are done but not listed."""
         return sorted(self._done - self._asked)

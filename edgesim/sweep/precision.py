@@ -161,7 +161,7 @@ class Sequential:
                 return unit
         return None
 
-    def found(self, unit: Unit, results: pa.Table | None) -> bool:
+    def record(self, unit: Unit, results: pa.Table | None) -> bool:
         """Store a replication; once all requested ones are there and not precise enough, request more."""
         cell = self._cells.get(unit.cell)
         if cell is None or unit.replication >= self._precision.at_most:
@@ -170,10 +170,10 @@ class Sequential:
             None if results is None else _by_strategy(results, self._precision.metric)
         )
         while not cell.is_done and all(n in cell.values for n in range(cell.n_asked)):
-            self._look(unit.cell, cell)
+            self._check(unit.cell, cell)
         return True
 
-    def unasked(self) -> Iterable[Unit]:
+    def not_needed(self) -> Iterable[Unit]:
         """Return the replications of an earlier sweep that were not needed."""
         return [
             Unit(number, replication)
@@ -191,7 +191,7 @@ class Sequential:
             }
         }
 
-    def _look(self, number: int, cell: _Replicated) -> None:
+    def _check(self, number: int, cell: _Replicated) -> None:
         looked_at = [cell.values[n] for n in range(cell.n_asked)]
         if any(values is None for values in looked_at):
             cell.is_done = True  # a failure would recur with more replications, and is recorded

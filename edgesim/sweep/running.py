@@ -160,7 +160,7 @@ class _Run:
             self.before = before["cells"]
             self._check_cells()
             if isinstance(self.plan, CapacityPlan):
-                self.plan.know(self.before)
+                self.plan.reuse_numbers(self.before)
         began_s = time.perf_counter()
         try:
             if resume:
@@ -169,7 +169,7 @@ class _Run:
             self.folder.write_record(self._facts("running"))
             with executor(self.studies) as working:
                 self._work(working)
-            for unit in self.plan.unasked():
+            for unit in self.plan.not_needed():
                 self.folder.drop(unit)
         except BaseException as error:
             status = f"failed: {type(error).__name__}: {error}" if isinstance(error, Exception) else "stopped"
@@ -222,7 +222,7 @@ class _Run:
             self._found(outcome.unit, read_results(outcome.files[results_file(outcome.unit)]))
 
     def _found(self, unit: Unit, results: Any, reason: str | None = None) -> None:
-        if self.plan.found(unit, results) and self.on_progress is not None:
+        if self.plan.record(unit, results) and self.on_progress is not None:
             self.on_progress(unit, reason, self.plan.n_asked())
 
     def _facts(self, status: str) -> dict[str, object]:

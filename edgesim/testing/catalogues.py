@@ -34,7 +34,9 @@ def check_catalogue(catalogue: Catalogue) -> None:
             CATALOGUES.check(catalogue)
         for part, kind in KINDS.items():
             taken = {name for one in own.values() for name in one.texts(part)}
-            for name, entry in Entries(part, kind, {"checked": catalogue}).items():
+            entries = Entries(part, kind, {"checked": catalogue})
+            assert not entries.broken, f"{part}: {entries.broken[0]}"
+            for name, entry in entries.items():
                 n_entries += 1
                 assert name not in taken, f"{part}: '{name}' is the name of one of edgesim's own; rename it"
                 for place in _without_source(entry, name):

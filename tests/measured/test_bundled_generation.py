@@ -97,7 +97,7 @@ def test_impaired_exits_are_measured_again(
     assert impairment in standard_impairments(bundled.exit_blocks)
     answers = kept_answers("bundled")
     assert answers is not None
-    kept = shipped.impaired.under(impairment, answers.exits)
+    kept = shipped.impaired.applied_to(impairment, answers.exits)
     fresh = exit_records(bundled, text, n_tokens=2 * LENGTH, impairment=impairment)
     assert fresh.nll is not None
     assert kept.nll is not None

@@ -33,9 +33,9 @@ def benchmark() -> ModuleType:
 def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: str) -> None:
     # The benchmark asks for 7 % and has a larger budget. Here other programs may run beside, and then the
     # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top. They may
-    # disturb one side only, so that one agreement of several trials is enough, and one disagreement is not;
-    # where they disturb more, a trial says nothing. A forgotten half of a block or a forgotten head fails every
-    # trial that counts.
+    # disturb one side only, so that one agreement is enough, and it takes three disagreements to fail; where
+    # they disturb more, a trial says nothing. A forgotten half of a block or a forgotten head fails every
+    # trial that counts. Errors of a few percent are for the benchmark to find.
     off: list[float] = []
     for _ in range(N_TRIALS):
         whole, profile = benchmark.compare(name, budget_s=5, threads=1)

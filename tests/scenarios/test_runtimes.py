@@ -95,7 +95,7 @@ def test_mistakes_are_told(before: str, after: str, message: str) -> None:
 
 def test_what_a_message_costs_under_an_engine_goes_before_the_kinds() -> None:
     text = SCENARIO.replace("runtime: llama.cpp", "runtime: {message_overhead: 7 ms, on_compute: true}")
-    world = runner.prepare(parse(text)).planned()
+    world = runner.prepare(parse(text)).planning_world()
     assert (world.devices["one"].endpoint.overhead_s, world.devices["one"].endpoint.on_compute) == (
         7e-3,
         True,
@@ -127,7 +127,7 @@ def test_a_run_tells_what_parameters_leave_open_beside_sampling(tmp_path: Path) 
     tpot = spreads["tpot_p50_s"]
     by_hand = []
     for index in range(3):
-        trace = runner.run(prepared.under(index, 3), tmp_path / f"trace-{index}")
+        trace = runner.run(prepared.with_parameters(index, 3), tmp_path / f"trace-{index}")
         by_hand.append(comparison(trace).rows[0].estimates["tpot_p50_s"].mean)  # type: ignore[union-attr]
     assert tpot.parameters == (min(by_hand), max(by_hand))  # 90 % of three is all of them
     assert tpot.centre == compared.rows[0].estimates["tpot_p50_s"].mean  # type: ignore[union-attr]

@@ -166,7 +166,7 @@ def _policies() -> Table:
     from edgesim.planning.splitting.policy import Policy
     from edgesim.report.policy import policy_row
 
-    table = plain_table("policy", "trained in", "learned by", "observes", "actions", "value")
+    table = plain_table("policy", "trained in", "training method", "observes", "actions", "value")
     for name, file in shipped_policies().items():
         table.add_row(name, *policy_row(Policy.load(file)))
     return table

@@ -25,7 +25,7 @@ class Visit(NamedTuple):
     n_new: int
     n_context: int
     due_at_s: float
-    """The message has been sent, over a shaped link: is due."""
+    """Sending the message began; over a shaped link: its last bit is due."""
     arrived_at_s: float
     """The process is awake and the message begins to arrive."""
     read_at_s: float
@@ -42,7 +42,8 @@ def busy_s(visits: Sequence[Visit]) -> float:
     """Return for how long a process handled messages and computed [s].
 
     Work on a message begins when its first bytes arrive, or, where it was due during the visit before, as
-    soon as that has ended: reading its header is work then, not waiting.
+    soon as that has ended: reading its header is work then, not waiting. Not distinguished: a message whose
+    sending began during that visit and ended after it, for which the process waits for a moment.
     """
     ended_at_s, total_s = -inf, 0.0
     for visit in visits:
@@ -171,7 +172,8 @@ def lead(
     for request, prompt in enumerate(prompts):
         asked_at_s = perf_counter()
         done_at_s, sent_at_s = start(request, torch.tensor([list(prompt)]), 0)
-        visits.append(Visit(len(prompt), 0, *[asked_at_s] * 4, done_at_s, sent_at_s))
+        at_s = asked_at_s, asked_at_s, asked_at_s, asked_at_s, done_at_s, sent_at_s
+        visits.append(Visit(len(prompt), 0, *at_s))
     for _ in range(n_out * len(prompts)):
         header, arrived_at_s, data = receiver.receive()
         states = _states(data, header, part.hidden_size)

@@ -41,7 +41,7 @@ class Header:
     n_context: int
     n_bytes: int = 0
     due_at_s: float = field(default=0.0, compare=False)
-    """When it has been sent, over a shaped link, or when sending began; set by the sending end."""
+    """When sending began, or when a shaped link delivers the last bit [s]; set by the sending end."""
 
 
 STOP = Header(0, 0, 0)

@@ -82,7 +82,7 @@ class ImpairedExits:
                     f"{kind.block}; expected only exits after the split"
                 )
 
-    def under(self, impairment: _Impairing, clean: ExitRecords) -> ExitRecords:
+    def applied_to(self, impairment: _Impairing, clean: ExitRecords) -> ExitRecords:
         """Return records of all exits under an impairment; exits before its split are taken from `clean`.
 
         Parameters

@@ -138,7 +138,7 @@ def _impaired_rows(
     rule = ExitRule.uniform(_IMPAIRED_AT, len(exits.blocks))
     alone = path_in_records(CacheFill.RECOMPUTE, rule, exits)
     for kind in impaired.records:
-        together = path_in_records(CacheFill.RECOMPUTE, rule, impaired.under(kind, exits))
+        together = path_in_records(CacheFill.RECOMPUTE, rule, impaired.applied_to(kind, exits))
         crossing = float(sum(s for s, b in zip(alone.shares(), exits.blocks, strict=True) if b > kind.block))
         impaired_only = table.answers(_Impairment(*kind))
         stated, clean = together.answers(), alone.answers()

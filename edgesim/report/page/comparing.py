@@ -124,7 +124,7 @@ def cards(compared: Comparison) -> list[Card]:
 
 def _differ(name: str, row: Row, other: Row) -> bool | None:
     difference = difference_of_rows(name, row, other)
-    return None if difference is None else difference.is_there
+    return None if difference is None else difference.differs
 
 
 def _value(name: str, value: float) -> str:

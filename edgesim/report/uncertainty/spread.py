@@ -78,7 +78,10 @@ def parameter_spread(
     for index in range(n_draws):
         with TemporaryDirectory(prefix="edgesim-") as folder:
             trace = runner.run(
-                prepared.under(index, n_draws), Path(folder) / "trace", jobs=jobs, on_progress=on_progress
+                prepared.with_parameters(index, n_draws),
+                Path(folder) / "trace",
+                jobs=jobs,
+                on_progress=on_progress,
             )
             for row in comparison(trace).rows:
                 for metric, estimate in row.estimates.items():
@@ -99,16 +102,16 @@ def check_spread(prepared: Prepared, n_draws: int) -> None:
     Raises
     ------
     InputError
-        If no device of the study takes its times from fitted parameters, or fewer than two sets are
-        requested.
+        If no device of the study takes its times from fitted parameters, or the number of sets is not a whole
+        number of two or more.
     """
     if not has_parameter_set(prepared.kinds):
         raise InputError(
             f"{prepared.scenario.origin.name}: no device has a 'runtime', so no parameter is uncertain; "
             "set 'runtime' for a device or a kind (edgesim list runtimes), or leave out --parameters"
         )
-    if n_draws < LEAST_DRAWS:
-        raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws}")
+    if not isinstance(n_draws, int) or isinstance(n_draws, bool) or n_draws < LEAST_DRAWS:
+        raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws!r}")
 
 
 def _middle(values: Sequence[float]) -> tuple[float, float]:

@@ -55,17 +55,25 @@ class Catalogue:
     runtimes: str = ""
 
     def texts(self, part: Part) -> Mapping[str, str]:
-        """Return the text of each entry of a part, by name."""
+        """Return the text of each entry of a part, by name.
+
+        Raises
+        ------
+        InputError
+            If two entries of a file have the same name.
+        """
         file: str = getattr(self, part)
         if not file:
             return {}
         text = files(self.package).joinpath(file).read_text(encoding="utf-8")
         starts = [*_HEADING.finditer(text), None]
-        return {
-            start["name"]: text[start.start() : None if after is None else after.start()]
-            for start, after in pairwise(starts)
-            if start is not None
-        }
+        entries: dict[str, str] = {}
+        for start, after in pairwise(starts):
+            assert start is not None, "only the last one is"
+            if start["name"] in entries:
+                raise InputError(f"{file} has two entries '{start['name']}'; rename or remove one")
+            entries[start["name"]] = text[start.start() : None if after is None else after.start()]
+        return entries
 
 
 def _check(catalogue: Catalogue) -> None:
@@ -114,6 +122,9 @@ class Entries(Mapping[str, Entry]):
                 continue
             try:
                 texts = catalogue.texts(part)
+            except InputError as error:
+                self.broken.append(f"catalogue {name!r} cannot be read: {error}")
+                continue
             except (Exception, SystemExit) as error:  # reading its files can raise anything
                 self.broken.append(f"catalogue {name!r} cannot be read: {type(error).__name__}: {error}")
                 continue

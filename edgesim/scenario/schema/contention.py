@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from edgesim.fields import Bytes, PositiveBytes, PositiveSeconds, Seconds
 from edgesim.radio.access.edca import ACCESS_CATEGORIES, AccessCategory, Edca
 from edgesim.radio.access.wifi_mac import LONGEST_PPDU_S, Aggregation
 from edgesim.scenario.text.section import Section, made_or_refused
+from edgesim.scenario.text.shorthand import Plain, Shorthand
 
 __all__ = ["AggregationEntry", "ContentionEntry"]
 
@@ -21,6 +20,12 @@ Window = Annotated[int, Field(strict=True, ge=0, le=32767)]
 class AggregationEntry(Section):
     """Frame aggregation (A-MPDU) limits; `false` sends every frame separately."""
 
+    shorthand: ClassVar[Shorthand | None] = Plain(
+        lambda is_aggregated: {} if is_aggregated else {"frames": 1},
+        lambda properties: {"type": "boolean"},
+        (bool,),
+    )
+
     frames: Annotated[int, Field(strict=True, ge=1, le=256)] = 64
     """Maximum number of frames: 64, or up to 256 with 802.11ax."""
     duration_s: PositiveSeconds | None = Field(default=None, alias="duration")
@@ -28,22 +33,10 @@ class AggregationEntry(Section):
     size_bytes: PositiveBytes | None = Field(default=None, alias="size")
     """Largest aggregate, headers included; by default the generation's."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return data if not isinstance(data, bool) else {} if data else {"frames": 1}
-
     @model_validator(mode="after")
     def _makes_sense(self) -> AggregationEntry:
         made_or_refused(self.value)
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts true and false."""
-        return {"anyOf": [{"type": "boolean"}, handler(core_schema)]}
 
     def value(self) -> Aggregation:
         """Return the limits for the MAC."""

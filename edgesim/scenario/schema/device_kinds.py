@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from edgesim.errors import InputError
 from edgesim.fields import (
@@ -29,6 +27,7 @@ from edgesim.scenario.schema.runtimes import RuntimeChoice
 from edgesim.scenario.schema.service import ServiceChoice
 from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 from edgesim.world.device import Endpoint, Power
 
 __all__ = [
@@ -49,26 +48,14 @@ Positive = Annotated[float, Field(gt=0, le=100)]
 class Figure(Section, Generic[Q]):
     """A quantity and its source; a plain quantity is short for one without a source."""
 
+    shorthand: ClassVar[Shorthand | None] = value_of("value")
+
     value: Q
     """The quantity, with its unit."""
     source: str = ""
     """Source of the value: a datasheet, a paper, or how it was derived."""
     estimate: bool = False
     """Whether the value is derived or estimated instead of stated by the source."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_plain(cls, data: object) -> object:
-        return data if isinstance(data, dict | cls) else {"value": data}
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the plain quantity."""
-        mapping = handler(core_schema)
-        plain: dict[str, Any] = handler.resolve_ref_schema(mapping)["properties"]["value"]
-        return {"anyOf": [plain, mapping]}
 
 
 class ComputeFigures(Section):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import model_validator
 
 from edgesim.fields import refuse
 from edgesim.scenario.text.section import Section
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 
 __all__ = ["QualityEntry"]
 
@@ -20,6 +19,10 @@ class QualityEntry(Section):
     Answers are measured with real forward passes (`edgesim quality MODEL`) and only looked up in a run. The
     measured model may differ from `model`, whose times are simulated; results name it.
     """
+
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "model", str, schema={"type": "string", "examples": ["bundled"]}
+    )
 
     model: str | None = None
     """Measured model: `bundled`, the small trained model shipped with edgesim; a folder in the Hugging Face
@@ -39,20 +42,8 @@ class QualityEntry(Section):
     """Answers with propagated caches (`exit_paths.parquet`), as written by `edgesim quality MODEL
     --generation -o FOLDER` beside the exit records of the same model and text."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return {"model": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _says_something(self) -> QualityEntry:
         if self.model is None and self.table is None and self.exits is None:
             refuse("expected a 'model' such as bundled, your own 'table', or 'exits'")
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the model's name alone."""
-        return {"anyOf": [{"type": "string", "examples": ["bundled"]}, handler(core_schema)]}

@@ -30,6 +30,7 @@ from edgesim.radio.motion.handover import A3
 from edgesim.scenario.schema.adaptation import AdaptationChoice
 from edgesim.scenario.schema.contention import ContentionEntry
 from edgesim.scenario.text.section import Choice, Section, made_or_refused
+from edgesim.scenario.text.shorthand import Shorthand, Words, value_of
 
 __all__ = [
     "ACCESSES",
@@ -85,6 +86,10 @@ class TransceiverOverrides(Section):
 class RadioEntry(Section):
     """A radio of the catalogue (`edgesim list radios`) and overrides of its figures, or only its name."""
 
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "use", str, schema={"type": "string", "examples": ["nr-n78", "wifi6"]}
+    )
+
     use: str
     """Name of the radio."""
     carrier_hz: Hertz | None = Field(default=None, alias="carrier")
@@ -119,18 +124,6 @@ class RadioEntry(Section):
     station: TransceiverOverrides = TransceiverOverrides()
     """Radio figures of the second group in `between`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return {"use": data} if isinstance(data, str) else data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the name alone."""
-        return {"anyOf": [{"type": "string", "examples": ["nr-n78", "wifi6"]}, handler(core_schema)]}
-
 
 class FacadeEntry(Section):
     """Building facade between the stations and indoor terminals."""
@@ -156,6 +149,8 @@ class FacadeEntry(Section):
 
 class PropagationEntry(Section):
     """Propagation: path loss, line of sight and shadowing; or only the name of the model."""
+
+    shorthand: ClassVar[Shorthand | None] = value_of("model", str, schema={"enum": list(PATH_LOSSES)})
 
     model: str
     """Path-loss model: free-space, log-distance, 3gpp-umi, 3gpp-uma, 3gpp-inh or 3gpp-inf."""
@@ -183,11 +178,6 @@ class PropagationEntry(Section):
     indoor: FacadeEntry | None = None
     """Facade of the building in which the terminals are; by default they are outdoors."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return {"model": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _makes_sense(self) -> PropagationEntry:
         made_or_refused(self.value)
@@ -197,13 +187,6 @@ class PropagationEntry(Section):
                 "leave it out"
             )
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the name alone."""
-        return {"anyOf": [{"enum": list(PATH_LOSSES)}, handler(core_schema)]}
 
     def value(self) -> PathLoss:
         """Return the path-loss model."""
@@ -245,6 +228,8 @@ class NakagamiEntry(Section):
 class LawChoice(Choice):
     """Distribution of small-scale fading gains."""
 
+    shorthand: ClassVar[Shorthand | None] = Words(("none", "environment", "rayleigh"))
+
     example: ClassVar[str] = "rayleigh or {rician: {k: 9 dB}}"
 
     none: dict[str, Any] | None = None
@@ -258,24 +243,6 @@ class LawChoice(Choice):
     """Rician fading: a direct path and scattered ones."""
     nakagami: NakagamiEntry | None = None
     """Nakagami-m fading."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        """Accept the word `rayleigh`, and `{rayleigh}`, which YAML reads as a key without a value."""
-        if isinstance(data, str):
-            return {data: {}}
-        if isinstance(data, dict):
-            words = ("none", "environment", "rayleigh")
-            return {key: {} if value is None and key in words else value for key, value in data.items()}
-        return data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the single word."""
-        return {"anyOf": [{"enum": ["none", "environment", "rayleigh"]}, handler(core_schema)]}
 
     def law(self) -> FadingLaw | None:
         """Return the fading law; None means that the environment's is used."""

@@ -7,11 +7,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from edgesim.fields import Names, PositiveSeconds, Seconds, refuse
 from edgesim.model.weights import WEIGHT_FORMATS
@@ -22,6 +20,7 @@ from edgesim.scenario.schema.topology import Count, Name, Topology
 from edgesim.scenario.schema.workload import WorkloadEntry
 from edgesim.scenario.text.problems import Path, path_text
 from edgesim.scenario.text.section import Section
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 from edgesim.units import LONGEST_RUN_S
 from edgesim.world.objectives import Objectives
 
@@ -94,6 +93,10 @@ class ModelEntry(Section):
 class ProfileEntry(Section):
     """Source of compute times; a word or a path alone is short for ``{use: ...}``."""
 
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "use", str, schema={"type": "string", "examples": ["auto", "reference", "analytic"]}
+    )
+
     use: str = "auto"
     """`auto` measures this machine once and keeps the profile; `reference` uses a profile shipped with
     edgesim; `analytic` uses each kind's roofline; anything else is the path of a saved profile, or the name
@@ -109,11 +112,6 @@ class ProfileEntry(Section):
         """Whether `use` is the path of a saved profile, or the name of a shipped one."""
         return self.use not in ("auto", "analytic", "reference")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return {"use": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _measuring_options_when_measuring(self) -> ProfileEntry:
         if self.use != "auto" and (self.threads is not None or self.budget_s is not None):
@@ -122,15 +120,6 @@ class ProfileEntry(Section):
                 "leave them out"
             )
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the single word."""
-        return {
-            "anyOf": [{"type": "string", "examples": ["auto", "reference", "analytic"]}, handler(core_schema)]
-        }
 
 
 class MemoryEntry(Section):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from edgesim.fields import refuse
 from edgesim.scenario.text.section import Choice, Section, made_or_refused
+from edgesim.scenario.text.shorthand import Shorthand, Words
 from edgesim.world.service import (
     ErlangService,
     Exponential,
@@ -73,6 +72,8 @@ class AboveExponential(Section):
 class ServiceChoice(Choice):
     """One service-time law of mean 1; ``constant`` and ``exponential`` can be written as single words."""
 
+    shorthand: ClassVar[Shorthand | None] = Words(("constant", "exponential"))
+
     example: ClassVar[str] = "exponential or {gamma: {cv: 0.5}}"
 
     constant: NoParameters | None = None
@@ -88,27 +89,6 @@ class ServiceChoice(Choice):
     hyperexponential: AboveExponential | None = None
     """Mixture of two exponential laws, mostly short and occasionally long; each contributes half of the
     mean."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        """Accept the word `exponential`, and `{exponential}`, which YAML reads as a key without a value."""
-        if isinstance(data, str):
-            return {data: {}}
-        if isinstance(data, dict):
-            return {
-                key: {} if value is None and key in ("constant", "exponential") else value
-                for key, value in data.items()
-            }
-        return data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the single word."""
-        words: dict[str, Any] = {"enum": ["constant", "exponential"]}
-        return {"anyOf": [words, handler(core_schema)]}
 
     def value(self) -> ServiceLaw | None:
         """Return the law for the engine; None means constant."""

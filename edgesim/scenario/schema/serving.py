@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Self
 
-from pydantic import GetJsonSchemaHandler, create_model, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import create_model, model_validator
 
 from edgesim.fields import refuse
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.descriptions import own_descriptions
 from edgesim.scenario.text.open_choice import Alternative, OpenChoice
+from edgesim.scenario.text.shorthand import Shorthand, Words
 from edgesim.world.discipline import DISCIPLINES, ServingDiscipline, options_of
 
 __all__ = ["ServingChoice", "ServingOptions"]
@@ -36,6 +35,8 @@ class ServingOptions(Alternative):
 class ServingChoice(OpenChoice[ServingOptions]):
     """One discipline; one whose options all have defaults may be written as a word."""
 
+    shorthand: ClassVar[Shorthand | None] = Words()
+
     group: ClassVar[EntryPointGroup[type[ServingDiscipline]]] = DISCIPLINES
     order: ClassVar[tuple[str, ...]] = ("fifo", "processor-sharing", "static", "continuous", "batched")
     listed: ClassVar[tuple[str, ...]] = ("fifo", "processor-sharing", "static", "continuous")
@@ -46,26 +47,12 @@ class ServingChoice(OpenChoice[ServingOptions]):
         """Return the section of a discipline's options."""
         return _options(entry)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, data: object) -> object:
-        return {data: {}} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _has_the_name(self) -> Self:
         own = self.chosen.discipline.name
         if own != self.name:
             refuse(f"its class has the name {own!r}, and its entry point {self.name!r}; use one name")
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Allow the single word, too."""
-        return {
-            "anyOf": [{"enum": list(cls.names())}, super().__get_pydantic_json_schema__(core_schema, handler)]
-        }
 
     def value(self) -> ServingDiscipline | None:
         """Return the discipline; None is first come, first served, without limits."""

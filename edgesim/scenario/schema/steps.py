@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.config import JsonDict
@@ -15,6 +15,7 @@ from edgesim.fields import BitsPerSecond, Quantity, Seconds, refuse
 from edgesim.scenario.schema.by_way import EachDirection
 from edgesim.scenario.text.problems import Problem, explain_all, path_text
 from edgesim.scenario.text.section import Section, known_keys, made_or_refused
+from edgesim.scenario.text.shorthand import Plain, Shorthand
 from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, FREQUENCY, TIME, written
 
@@ -47,14 +48,14 @@ class SpeedStep(Section):
 class SpeedEntry(Section):
     """Speed of a device relative to its profile; a plain number applies from 0 s on."""
 
+    shorthand: ClassVar[Shorthand | None] = Plain(
+        lambda factor: {"schedule": [{"from": "0 s", "factor": factor}]},
+        lambda properties: {"type": "number", "exclusiveMinimum": 0},
+        (int, float),
+    )
+
     schedule: tuple[SpeedStep, ...] = Field(json_schema_extra=NOT_EMPTY)
     """Steps of the speed factor, ordered by time."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, data: object) -> object:
-        is_number = isinstance(data, int | float) and not isinstance(data, bool)
-        return {"schedule": [{"from": "0 s", "factor": data}]} if is_number else data
 
     @model_validator(mode="after")
     def _in_order(self) -> SpeedEntry:
@@ -65,13 +66,6 @@ class SpeedEntry(Section):
         """Return the factor as a function of time."""
         changes = [(step.from_s, step.factor) for step in self.schedule]
         return steps(changes if not changes or changes[0][0] == 0.0 else [(0.0, 1.0), *changes])
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts a plain number."""
-        return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, handler(core_schema)]}
 
 
 class ArrivalStep(Section):

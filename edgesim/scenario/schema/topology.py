@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -41,6 +41,7 @@ from edgesim.scenario.schema.serving import ServingChoice
 from edgesim.scenario.schema.steps import ChangingRate, RateWays, SpeedEntry
 from edgesim.scenario.schema.tcp import TcpEntry
 from edgesim.scenario.text.section import Section
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 from edgesim.steps import Steps
 from edgesim.units import DATA_RATE, TIME, UnitError, parse
 
@@ -391,6 +392,10 @@ class GraphFile(Section):
     latency, is one edge.
     """
 
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "path", str, schema={"type": "string", "examples": ["network.graphml"]}
+    )
+
     path: str
     """Path of the file, relative to the scenario's folder."""
     id: Name = "node"
@@ -406,11 +411,6 @@ class GraphFile(Section):
     """Handling of parallel edges between two nodes, per direction: `refuse` them, use the `first` of the
     file, the `fastest`, or one with the `sum` of their rates and the longest of their latencies."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_path(cls, data: object) -> object:
-        return {"path": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _constant_rates(self) -> GraphFile:
         if self.wired is not None and self.wired.constant_bps() is None:
@@ -419,13 +419,6 @@ class GraphFile(Section):
                 "entry of 'links'"
             )
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts a path alone."""
-        return {"anyOf": [{"type": "string", "examples": ["network.graphml"]}, handler(core_schema)]}
 
 
 class Topology(Section):

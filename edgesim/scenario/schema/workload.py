@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from edgesim.entry_names import EntryName
 from edgesim.fields import Names, PositiveSeconds, Seconds, is_not_given, refuse
@@ -15,6 +13,7 @@ from edgesim.scenario.schema.arrival_process import ARRIVALS, ArrivalProcess
 from edgesim.scenario.schema.topology import Count
 from edgesim.scenario.text.open_choice import OpenChoice
 from edgesim.scenario.text.section import Choice, Section, made_or_refused
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 from edgesim.workload.arrivals import Arrivals
 from edgesim.workload.bounded import MOST_REQUESTS
 from edgesim.workload.lengths import Fixed, Lengths, Lognormal, Uniform
@@ -111,6 +110,10 @@ class LognormalLaw(Law):
 class LengthsChoice(Choice):
     """Distribution of a number of tokens; a plain whole number is short for ``{fixed: n}``."""
 
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "fixed", int, float, bool, schema={"type": "integer", "minimum": 1}
+    )
+
     example: ClassVar[str] = "32 or {lognormal: {median: 64, sigma: 0.6}}"
 
     fixed: Count | None = None
@@ -120,11 +123,6 @@ class LengthsChoice(Choice):
     lognormal: LognormalLaw | None = None
     """Lognormal: many short lengths and a long tail."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, data: object) -> object:
-        return {"fixed": data} if isinstance(data, int | float) else data
-
     def law(self) -> Lengths:
         """Return the length distribution."""
         for entry in (self.uniform, self.lognormal):
@@ -133,21 +131,13 @@ class LengthsChoice(Choice):
         assert self.fixed is not None, "a choice has exactly one key"
         return Fixed(self.fixed)
 
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts a plain number."""
-        return {
-            "anyOf": [
-                {"type": "integer", "minimum": 1},
-                super().__get_pydantic_json_schema__(core_schema, handler),
-            ]
-        }
-
 
 class ThinkChoice(Choice):
     """Distribution of a user's think time; a plain duration is short for ``{fixed: 5 s}``."""
+
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "fixed", str, int, float, bool, schema={"type": "string", "examples": ["5 s"]}
+    )
 
     example: ClassVar[str] = "5 s or {exponential: 20 s}"
 
@@ -156,29 +146,12 @@ class ThinkChoice(Choice):
     exponential_s: PositiveSeconds | None = Field(default=None, alias="exponential")
     """Mean of an exponential think time."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_duration(cls, data: object) -> object:
-        return {"fixed": data} if isinstance(data, str | int | float) else data
-
     def law(self) -> Think:
         """Return the think-time distribution."""
         if self.exponential_s is not None:
             return ExponentialThink(self.exponential_s)
         assert self.fixed_s is not None, "a choice has exactly one key"
         return FixedThink(self.fixed_s)
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts a plain duration."""
-        return {
-            "anyOf": [
-                {"type": "string", "examples": ["5 s"]},
-                super().__get_pydantic_json_schema__(core_schema, handler),
-            ]
-        }
 
 
 class UsersEntry(Section):
@@ -239,6 +212,10 @@ class TraceEntry(Section):
     detected from the contents. Any other CSV is read with `columns`, any other format by an installed reader.
     """
 
+    shorthand: ClassVar[Shorthand | None] = value_of(
+        "file", str, schema={"type": "string", "examples": ["conversations.csv"]}
+    )
+
     file: str
     """Path of the file, relative to the scenario's folder."""
     format: ReaderName | None = Field(default=None, exclude_if=is_not_given)
@@ -269,11 +246,6 @@ class TraceEntry(Section):
     think: ThinkChoice | None = None
     """For ShareGPT: time from an answer's end to the next turn; without it only first turns are replayed."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_path(cls, data: object) -> object:
-        return {"file": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         for one, other in (
@@ -298,13 +270,6 @@ class TraceEntry(Section):
             max_output_tokens=self.max_output,
             too_long=self.clip,
         )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts a path alone."""
-        return {"anyOf": [{"type": "string", "examples": ["conversations.csv"]}, handler(core_schema)]}
 
 
 class WorkloadEntry(Section):

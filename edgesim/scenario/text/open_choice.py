@@ -24,6 +24,7 @@ from edgesim.fields import OWN_MESSAGE, refuse
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.problems import explain_all
 from edgesim.scenario.text.section import Section, known_keys
+from edgesim.scenario.text.shorthand import value_of
 
 __all__ = ["Alternative", "OpenChoice"]
 
@@ -36,11 +37,11 @@ class Alternative(Section):
     short: ClassVar[str] = ""
     """Key of a value written without keys: ``{poisson: 1 Hz}`` is short for ``{poisson: {rate: 1 Hz}}``."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_short(cls, data: object) -> object:
-        is_short = cls.short and not isinstance(data, Mapping | BaseModel)
-        return {cls.short: data} if is_short else data
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Mark the section with its short form."""
+        if cls.short:
+            cls.shorthand = value_of(cls.short)
 
     @model_serializer(mode="wrap")
     def _to_short(self, handler: SerializerFunctionWrapHandler) -> Any:
@@ -51,16 +52,6 @@ class Alternative(Section):
         }
         (only, *others) = values or [""]
         return values[only] if self.short and not others and only in names else values
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return a schema that also accepts the short form."""
-        schema = handler(core_schema)
-        if not cls.short:
-            return schema
-        return {"anyOf": [handler.resolve_ref_schema(schema)["properties"][cls.short], schema]}
 
 
 class OpenChoice(Section, Generic[Entry]):
@@ -166,9 +157,7 @@ class OpenChoice(Section, Generic[Entry]):
         return dict.fromkeys(self.listed or plugins.own_names(self.group)) | values
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def _mapping_schema(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return a schema of the alternatives that are installed when it is made."""
         schema = handler(core_schema)
         known = plugins.discover_all(cls.group)

@@ -19,6 +19,7 @@ from edgesim.errors import InputError
 from edgesim.fields import OWN_MESSAGE, refuse
 from edgesim.scenario.text.descriptions import add_descriptions, descriptions
 from edgesim.scenario.text.problems import explain_all
+from edgesim.scenario.text.shorthand import Shorthand
 
 __all__ = ["Choice", "Section", "known_keys", "made_or_refused"]
 
@@ -46,6 +47,9 @@ class Section(BaseModel):
     become descriptions in the exported JSON Schema.
     """
 
+    shorthand: ClassVar[Shorthand | None] = None
+    """How the section may be written without its keys."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra=add_descriptions, allow_inf_nan=False
     )
@@ -53,9 +57,9 @@ class Section(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Replace pydantic's messages by this project's, using the section's keys and descriptions."""
+        """Expand a short form; replace pydantic's messages by this project's, with the section's keys."""
         try:
-            return handler(data)
+            return handler(data if cls.shorthand is None else cls.shorthand.expanded(data))
         except ValidationError as error:
             lines = explain_all(error, known_keys(cls))
             details = [
@@ -67,6 +71,22 @@ class Section(BaseModel):
                 for line in lines
             ]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON schema of the mapping and, if there is one, of its short form."""
+        mapping = cls._mapping_schema(core_schema, handler)
+        if cls.shorthand is None:
+            return mapping
+        properties = handler.resolve_ref_schema(mapping)["properties"]
+        return {"anyOf": [cls.shorthand.schema(properties), mapping]}
+
+    @classmethod
+    def _mapping_schema(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON schema of the section as a mapping."""
+        return handler(core_schema)
 
 
 class Choice(Section):
@@ -90,9 +110,7 @@ class Choice(Section):
         return data
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def _mapping_schema(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return a schema that requires exactly one key."""
         schema = handler(core_schema)
         handler.resolve_ref_schema(schema).update(minProperties=1, maxProperties=1)

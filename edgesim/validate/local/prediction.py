@@ -36,7 +36,10 @@ __all__ = [
 
 _ASLEEP_S = RESTS_S[1]  # sleep after which receiving takes as long as after any: assumed, not measured
 _AWAKE_S = 1e-6  # idle time below which a stage does not sleep
-_N_STEPS = 60  # of the iteration for the cycle of a ring, each of which moves halfway to the next value
+_N_STEPS = 600  # of the iteration for the cycle of a ring
+_N_HALVES = (
+    60  # of them move halfway to the next value; later ones ever less, so that steep losses settle, too
+)
 
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
@@ -257,7 +260,8 @@ def predicted(
         idle_s = _idle_s(profiles, cuts, setting, communication, losses, extent)
         head_slowed_s = losses.head_after(_wait_for_prompt_s(profiles, cuts, setting, communication, extent))
         # Only the first of several prompts finds the stages asleep, and delays all: the mean over samples of
-        # what is charged for every one, and adds up in the queue, is the loss of one.
+        # what is charged for every one, and adds up in the queue, is the loss of one. Exact where prompts
+        # queue at the first stage; on a slow link, where they arrive apart, too little by up to a third.
         prompts = 2.0 / (setting.n_samples + 1)
         handling_s = _handling_s(communication, shape.architecture.activation_bytes(1), idle_s)
         profiles = [
@@ -299,7 +303,7 @@ def _idle_s(
 
     A token takes a cycle: as long as one sample needs to go round, shared by all samples in flight, but never
     less than the busiest stage's pass. A stage that sleeps longer takes longer for its pass, and so sleeps
-    less: both are found by iteration.
+    less: both are found by iteration, which settles for losses of up to a dozen times the further sleep.
     """
     n_bytes = profiles[0].architecture.activation_bytes(1)
     computing_s = []
@@ -310,7 +314,8 @@ def _idle_s(
         computing_s.append(float(seconds))
     way_s = _way_s(setting, communication, n_bytes)
     idle_s = [0.0] * len(cuts)
-    for _ in range(_N_STEPS):
+    for step in range(_N_STEPS):
+        share = 0.5 * min(1.0, _N_HALVES / (step + 1))
         handling_s = _handling_s(communication, n_bytes, idle_s)
         passes_s = [
             computing_s[number] + handling_s[number] + losses.after(number, rest_s)
@@ -319,7 +324,8 @@ def _idle_s(
         round_s = sum(passes_s) + len(passes_s) * way_s
         cycle_s = max(*passes_s, round_s / setting.n_samples)
         idle_s = [
-            (before_s + cycle_s - pass_s) / 2.0 for before_s, pass_s in zip(idle_s, passes_s, strict=True)
+            before_s + share * (cycle_s - pass_s - before_s)
+            for before_s, pass_s in zip(idle_s, passes_s, strict=True)
         ]
     return idle_s
 
@@ -353,12 +359,13 @@ def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> fl
 def _handling_s(communication: Communication, n_bytes: float, idle_s: Sequence[float]) -> list[float]:
     """Return how long each stage handles the two messages of a pass: the one received and the one sent.
 
-    Sending takes longer where it has to wake the next stage. Receiving takes longer for having slept: in
-    proportion to the sleep, as long as that is short.
+    Sending takes longer where it has to wake the next stage. Receiving takes longer for having slept, in
+    proportion to the sleep as long as that is short; and never less, although the header of a message that
+    was waited for belongs to its transit, and of one that was there to its receiving.
     """
     sending, awake_sending = communication.sending, communication.awake_sending
     awake_s = communication.awake_receiving.seconds(n_bytes)
-    longer_s = communication.receiving.seconds(n_bytes) - awake_s
+    longer_s = max(0.0, communication.receiving.seconds(n_bytes) - awake_s)
     return [
         awake_s
         + longer_s * min(1.0, own_s / _ASLEEP_S)

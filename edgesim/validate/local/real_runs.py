@@ -120,7 +120,8 @@ class AtWork:
     def run(self, setting: Setting, *, measuring: bool = False) -> dict[str, Any]:
         """Run a setting once; return its start, the instants of tokens, busy times and token ids.
 
-        All processes have slept before, for as long as the losses of prompts were measured after.
+        Processes have slept before, for as long as the losses of prompts were measured after; not so one that
+        is alone, of which no losses are measured.
 
         Parameters
         ----------
@@ -129,7 +130,8 @@ class AtWork:
             the run's.
         """
         n_out = self._extent.n_out
-        sleep(RESTS_S[-1])
+        if self._context is not None:
+            sleep(RESTS_S[-1])
         if setting.kind == "single":
             order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
             if measuring:

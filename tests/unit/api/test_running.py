@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgesim
-from edgesim.model.profile import HeldOutError, Profile
+from edgesim.model.profile import HeldOutDeviation, Profile
 from edgesim.report.comparison import comparison
 from edgesim.runner import RunFinished
 from edgesim.trace.reader import Trace
@@ -130,7 +130,7 @@ def test_errors_name_arguments_and_no_options_of_a_command(result: edgesim.Resul
 
 
 def noisy(p95: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Profile, "held_out_error", HeldOutError(median=p95 / 2, p95=p95))
+    monkeypatch.setattr(Profile, "held_out_error", HeldOutDeviation(median=p95 / 2, p95=p95))
 
 
 def test_a_noisy_profile_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

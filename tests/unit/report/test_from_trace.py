@@ -76,7 +76,7 @@ def test_users_who_wait_have_a_steady_window_without_a_horizon(tmp_path: Path) -
     same = offload.same_requests
     assert same is not None
     assert same.is_enough
-    assert same.is_there("e2e_s")
+    assert same.differs("e2e_s")
     data = as_json(found)["strategies"]
     assert data[1]["same_requests"]["n_pairs"] == same.n_pairs > 900
     assert data[1]["differences"]["requests_per_s"]["ratio"] > 1

@@ -68,6 +68,19 @@ def test_a_name_taken_twice_is_a_mistake_of_that_name_alone(package: Path) -> No
     assert [name for name, entry in told.items() if isinstance(entry, InputError)] == ["raspberry-pi-5"]
 
 
+def test_two_entries_of_one_name_in_a_file_are_an_error(package: Path) -> None:
+    catalogue = lab(package, "our-board", "another", "our-board")
+    kinds = Entries("devices", DeviceKind, {**installed(), "lab": catalogue})
+    assert "raspberry-pi-5" in kinds  # other catalogues are unaffected
+    with pytest.raises(
+        ScenarioError,
+        match=r"no device kind 'our-board'.*'lab' cannot be read: devices.yaml has two entries 'our-board'",
+    ):
+        kinds.named("our-board")
+    with pytest.raises(AssertionError, match="two entries 'our-board'; rename or remove one"):
+        check_catalogue(catalogue)
+
+
 def test_a_broken_catalogue_is_told_where_a_name_is_not_found() -> None:
     found = {**installed(), "lab": ScenarioError("catalogue 'lab' cannot be loaded: no licence")}
     kinds = Entries("devices", DeviceKind, found)

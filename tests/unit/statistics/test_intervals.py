@@ -135,7 +135,7 @@ def test_one_replication_has_no_interval_and_none_has_no_estimate() -> None:
         assert estimate_mean([], scale) is None
     lone = paired_difference([3.0], [2.0])
     assert lone is not None
-    assert (lone.mean, lone.interval, lone.is_there) == (1.0, None, None)
+    assert (lone.mean, lone.interval, lone.differs) == (1.0, None, None)
     assert lone.ratio is not None
     assert (lone.ratio.ratio, lone.ratio.low) == (pytest.approx(1.5), None)
 
@@ -185,7 +185,7 @@ def test_pairing_finds_a_difference_that_shared_randomness_hides() -> None:
     paired = paired_difference(a.tolist(), b.tolist())
     unpaired = stats.ttest_ind(a, b).confidence_interval(0.95)
     assert paired is not None
-    assert paired.is_there
+    assert paired.differs
     assert paired.excludes_zero
     assert unpaired.low < 0 < unpaired.high
 
@@ -193,7 +193,7 @@ def test_pairing_finds_a_difference_that_shared_randomness_hides() -> None:
 def test_equal_runs_differ_by_nothing_and_not_significantly() -> None:
     difference = paired_difference([1.0, 2.0], [1.0, 2.0])
     assert difference is not None
-    assert (difference.mean, difference.interval, difference.is_there) == (0.0, (0.0, 0.0), False)
+    assert (difference.mean, difference.interval, difference.differs) == (0.0, (0.0, 0.0), False)
     assert difference.ratio is not None
     assert (difference.ratio.low, difference.ratio.high) == (1.0, 1.0)
 
@@ -212,7 +212,7 @@ def test_zero_and_negative_metrics_have_a_difference_and_say_why_no_ratio(
     difference = paired_difference(values, reference)
     assert difference is not None
     assert (difference.ratio, difference.no_ratio) == (None, reason)
-    assert difference.is_there == difference.excludes_zero
+    assert difference.differs == difference.excludes_zero
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

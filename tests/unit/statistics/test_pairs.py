@@ -52,7 +52,7 @@ def test_nothing_in_common_is_no_comparison() -> None:
     same = same_requests([found])
     assert same is not None
     assert (same.n_pairs, same.n_requests, same.share, same.differences) == (0, 2, 0.0, {})
-    assert same.is_there("e2e_s") is None
+    assert same.differs("e2e_s") is None
     assert same_requests([]) is None
 
 
@@ -81,7 +81,7 @@ def test_intervals_are_over_replications() -> None:
     assert found.ratio is not None
     half = t * 0.05 / math.sqrt(3)
     assert found.ratio.low == pytest.approx(math.exp(-0.25 - half))
-    assert same.is_there("e2e_s")
+    assert same.differs("e2e_s")
 
 
 @pytest.mark.parametrize(("n_pairs", "verdict"), [(95, True), (94, None)])
@@ -89,7 +89,7 @@ def test_under_95_percent_of_pairs_there_is_no_verdict(n_pairs: int, verdict: bo
     metrics = [PairedMetric(-1.0, log, 1.0) for log in (-0.2, -0.21, -0.22)]
     same = same_requests(pairs_of(metrics, n_pairs=n_pairs))
     assert same is not None
-    assert same.is_there("e2e_s") is verdict
+    assert same.differs("e2e_s") is verdict
 
 
 def test_clustered_intervals_cover_where_intervals_over_requests_do_not() -> None:
@@ -139,4 +139,4 @@ def test_a_pipeline_that_answers_19_of_5280_beats_nothing() -> None:
     assert same is not None
     assert same.n_pairs == 3 * 19
     assert same.differences["e2e_s"].ratio.high < 0.1
-    assert same.is_there("e2e_s") is None
+    assert same.differs("e2e_s") is None

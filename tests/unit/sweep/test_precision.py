@@ -93,7 +93,7 @@ def driven(plan: Sequential, value, order) -> list[Unit]:
         if not open_:
             return asked
         unit = open_.pop(order(len(open_)))
-        plan.found(unit, value(unit))
+        plan.record(unit, value(unit))
 
 
 def test_all_strategies_of_a_cell_get_the_replications_that_the_worst_needs() -> None:
@@ -118,7 +118,7 @@ def test_all_strategies_of_a_cell_get_the_replications_that_the_worst_needs() ->
         assert set(driven(plan, value, order)) == expected
         facts.append(plan.facts())
         assert plan.n_asked() == n + 10
-        assert list(plan.unasked()) == []
+        assert list(plan.not_needed()) == []
     assert facts[0] == facts[1] == facts[2]
     assert facts[0]["stopping"]["0"]["wild"]["reached"]
 
@@ -126,9 +126,9 @@ def test_all_strategies_of_a_cell_get_the_replications_that_the_worst_needs() ->
 def test_what_an_earlier_sweep_had_is_not_asked_for_again_and_what_it_had_too_many_of_is_named() -> None:
     plan = Sequential([Cell(0, (), ())], Precision("e2e_mean_s", 0.05))
     for n in range(14):
-        plan.found(Unit(0, n), table(one=1.0))
+        plan.record(Unit(0, n), table(one=1.0))
     assert plan.next() is None
-    assert list(plan.unasked()) == [Unit(0, n) for n in range(10, 14)]
+    assert list(plan.not_needed()) == [Unit(0, n) for n in range(10, 14)]
 
 
 def test_a_metric_that_is_unknown_and_a_replication_that_failed_end_a_cell() -> None:

@@ -1,4 +1,4 @@
-"""Requests are dealt out to the servers in turn, whatever the servers are doing."""
+"""Requests are distributed over the servers in turn, whatever the servers are doing."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ class Staircase:
     slot_s: float = 1e-3
 
     def grant(self, sinr_estimate, bandwidth_hz):
-        held = [step for step in enumerate(self.steps) if sinr_estimate >= 10 ** (0.1 * step[1][0])]
-        if not held:
+        reached = [step for step in enumerate(self.steps) if sinr_estimate >= 10 ** (0.1 * step[1][0])]
+        if not reached:
             return OUT_OF_REACH
-        scheme, (_, efficiency) = held[-1]
+        scheme, (_, efficiency) = reached[-1]
         n_bits = int(efficiency * bandwidth_hz * self.slot_s)
         return Grant(scheme, efficiency, n_bits, self.slot_s) if n_bits else OUT_OF_REACH
 

@@ -58,7 +58,7 @@ def test_each_exit_reads_what_a_pass_in_loops_hands_it(
 ) -> None:
     weights = {name: value.double().numpy() for name, value in model.model.state_dict().items()}
     cut = windows(model.tokens(text), LENGTH)[: clean.n_tokens // LENGTH]
-    told = measured.under(LOST, clean)
+    told = measured.applied_to(LOST, clean)
     assert told.nll is not None
     assert told.blocks == (1, 2, 3, 4)
     for number, window in enumerate(cut):
@@ -88,32 +88,32 @@ def losses(generator: torch.Generator, n_elements: int) -> Callable[[int, int, n
 def test_tokens_are_judged_where_they_leave_with_what_they_met(
     clean: ExitRecords, measured: ImpairedExits
 ) -> None:
-    told = measured.under(LOST, clean)
+    told = measured.applied_to(LOST, clean)
     rule = ExitRule((0.5, 2.0, float(np.median(told.confidence[:, 2]))))
     joint = path_in_records(CacheFill.RECOMPUTE, rule, told)
     alone = path_in_records(CacheFill.RECOMPUTE, rule, clean)
     assert ((joint.exits == 0) == (alone.exits == 0)).all()  # before the split nothing has changed
     assert (joint.exits != alone.exits).any()
-    half = measured.under(LOST, clean.judged())
+    half = measured.applied_to(LOST, clean.judged())
     assert half.confidence.tolist() == told.judged().confidence.tolist()
 
 
 def test_files_and_refusals(clean: ExitRecords, measured: ImpairedExits, tmp_path: Path) -> None:
     measured.save(tmp_path / "impaired.parquet")
     again = ImpairedExits.load(tmp_path / "impaired.parquet")
-    one, other = again.under(LOST, clean), measured.under(LOST, clean)
+    one, other = again.applied_to(LOST, clean), measured.applied_to(LOST, clean)
     assert again.provenance == WHERE
     assert np.abs(one.confidence - other.confidence).max() <= 1 / 512
     assert (one.is_correct == other.is_correct).all()
-    assert measured.under(replace(LOST, p=0.0), clean) is clean
+    assert measured.applied_to(replace(LOST, p=0.0), clean) is clean
     with pytest.raises(InputError, match=r"nearest measured level is 0\.3"):
-        measured.under(replace(LOST, p=0.2), clean)
+        measured.applied_to(replace(LOST, p=0.2), clean)
     with pytest.raises(InputError, match="measured were packet-erasure-of-16 after block 2"):
-        measured.under(Erasure(0.3, 1), clean)
+        measured.applied_to(Erasure(0.3, 1), clean)
     with pytest.raises(InputError, match="model_sha256"):
-        measured.under(LOST, replace(clean, provenance={}))
+        measured.applied_to(LOST, replace(clean, provenance={}))
     with pytest.raises(InputError, match="measured model's own blocks"):
-        measured.under(LOST, clean.stretched(8))
+        measured.applied_to(LOST, clean.stretched(8))
     with pytest.raises(InputError, match="only exits after the split"):
         ImpairedExits({SplitKind("erasure", 0.1, 1): clean})
     with pytest.raises(InputError, match="expected equal numbers of tokens"):

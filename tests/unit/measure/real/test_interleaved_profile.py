@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import sleep
 from typing import Any
 
 import pytest
@@ -79,7 +80,11 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     model.transformer.wte.register_forward_hook(lambda *given: n_passes.append(given[1][0].shape[1]))
     called: list[int] = []
 
-    found = generated(model, prompt, 5, called.append)
+    def between(n_tokens: int) -> None:
+        called.append(n_tokens)
+        sleep(0.2)
+
+    found = generated(model, prompt, 5, between)
 
     assert found["ids"] == alone["ids"]
     assert called == [1, 2, 3, 4]
@@ -87,3 +92,4 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     assert n_passes == [4, 4, 1, 1, 1, 1, 1, 1, 1]
     instants = [found["began_at_s"], *found["emitted_at_s"][0]]
     assert instants == sorted(instants)
+    assert instants[-1] - instants[0] < 0.4  # of pauses that took 0.8 s, and milliseconds of computing

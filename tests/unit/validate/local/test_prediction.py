@@ -223,25 +223,64 @@ AWAKE = replace(
 
 
 @pytest.mark.parametrize("n_samples", [1, 2])
-@pytest.mark.parametrize("steep_s", [2e-3, 12e-3])
+@pytest.mark.parametrize(
+    ("n_first", "step_ms", "steep_s"),
+    [(2, 9.0, 2e-3), (2, 9.0, 12e-3), (1, 2.2, 5e-3)],  # the last stages are nearly alike: both hardly sleep
+)
 def test_the_cycle_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(
-    n_samples: int, steep_s: float
+    n_samples: int, n_first: int, step_ms: float, steep_s: float
 ) -> None:
     """Sleeps, the losses after them and the handling of messages fit together, however steep the losses."""
     setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples)
     losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (steep_s, 4e-3, 5e-3)))
+    points = tuple(
+        replace(point, median_s=step_ms * 1e-3) if point.component is Component.STEP else point
+        for point in profile(SHAPE).points
+    )
+    profiles, cuts = [replace(profile(SHAPE), points=points)] * 2, [(0, n_first), (n_first, 3)]
 
-    first_s, second_s = _idle_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, AWAKE, losses, EXTENT)
+    first_s, second_s = _idle_s(profiles, cuts, setting, AWAKE, losses, EXTENT)
 
     handled_s = _handling_s(AWAKE, STATE_BYTES, (first_s, second_s))
     passes_s = (
-        (0.1 + 2 * 4.0 + 2.0 + 9.0) * 1e-3 + handled_s[0] + losses.after(0, first_s),
-        (0.1 + 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
+        (0.1 + n_first * 4.0 + 2.0 + step_ms) * 1e-3 + handled_s[0] + losses.after(0, first_s),
+        (0.1 + (3 - n_first) * 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
     )
     round_s = sum(passes_s) + 2 * AWAKE.transit.seconds(STATE_BYTES)
     cycle_s = max(*passes_s, round_s / n_samples)
     assert (first_s, second_s) == pytest.approx((cycle_s - passes_s[0], cycle_s - passes_s[1]), abs=1e-8)
-    assert (first_s == 0.0) == (n_samples == 2)
+    assert (first_s < 1e-12) == (n_samples == 2 and n_first == 2)
+
+
+def test_both_stages_handle_messages_as_long_as_their_own_sleeps_imply(tmp_path: Path) -> None:
+    """The first stage, always busy, reads awake and wakes the second, which sends to one that is awake."""
+    setting = Setting(kind="pipeline", n_devices=2, n_samples=2)
+    charged = with_loop_steps(profile(SHAPE), AWAKE)
+
+    found = predicted(SHAPE, setting, EXTENT, [charged] * 2, AWAKE, LOSSES, tmp_path / "run")
+
+    idle_s = _idle_s([charged] * 2, [(0, 2), (2, 3)], setting, AWAKE, LOSSES, EXTENT)
+    handled_s = _handling_s(AWAKE, STATE_BYTES, idle_s)
+    assert handled_s == pytest.approx([SEND_S + 5e-6, 10e-6 + RECEIVE_S], rel=1e-6)
+    first_s = (0.1 + 2 * 4.0 + 2.0) * 1e-3 + STEP_S + handled_s[0]
+    assert found.tpot_s == pytest.approx(2 * first_s, rel=5e-2)  # but for the beginning
+    lasted_s = 2 * EXTENT.n_out / found.tokens_per_s
+    second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + LOSSES.after(1, idle_s[1])
+    prompts_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + 2 / 3 * LOSSES.prompts_s[1]
+    busy_s = 2 * prompts_s + 2 * (EXTENT.n_out - 1) * second_s
+    assert found.utilisation[1] * lasted_s == pytest.approx(busy_s, rel=1e-5)
+
+
+def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Foresee) -> None:
+    """Both prompts are under way for most of a second, while the first stage sleeps."""
+    slow = Setting(kind="pipeline", n_devices=2, n_samples=2, link=LinkShape("slow", 1e12, 0.5))
+
+    handled_s, way_s = SEND_S + RECEIVE_S, TRANSIT_S + 0.5
+    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[0]
+    second_s = (0.5 + 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[1]
+    head_s = 3.0e-3 + STEP_S + STEP_BEFORE_S + LOSSES.head_s
+    # The second prompt waits for the first one's first blocks, and never again.
+    assert foresee(slow).ttft_s == pytest.approx(1.5 * first_s + way_s + second_s + way_s + head_s, rel=1e-6)
 
 
 def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_to_the_sleep() -> None:
