@@ -73,6 +73,8 @@ class Excerpt:
 
     Attributes
     ----------
+    has_like_blocks
+        Whether all blocks attend alike: all with a sliding window, or none.
     halves_s
         Duration of each attention and MLP half of the last pass [s], block by block.
     """
@@ -85,10 +87,9 @@ class Excerpt:
         self._vocab_size = int(self._model.get_input_embeddings().num_embeddings)
         self._device = device
         self._clock: Clock = clock_for(device)
+        self.has_like_blocks = architecture.n_windowed in (0, architecture.n_blocks)
         self._rotation = Rotation(
-            self._model,
-            MODULE_PATHS[architecture.family].blocks,
-            is_divisible=architecture.n_windowed in (0, architecture.n_blocks),
+            self._model, MODULE_PATHS[architecture.family].blocks, is_divisible=self.has_like_blocks
         )
         self._marks: list[tuple[Component, Any]] = []
         self.halves_s: dict[Component, list[float]] = {}

@@ -15,10 +15,8 @@ class Rotation:
     """Makes passes of a model call a few of its blocks, each pass the ones after those of the last pass.
 
     A block is called again only after all others, as in passes of all blocks, so that the contents of the
-    processor's caches at its call are the same. A pass of a few blocks only ends sooner.
-
-    Not modelled: the pass's first block follows the embedding and not another block. It reads the hidden
-    states from its predecessor, which are small compared with its own weights.
+    processor's caches at its call are the same. A pass of a few blocks only ends sooner. Its first block
+    follows the embedding and not another block, and takes longer for it (:mod:`edgesim.measure.timing`).
 
     Parameters
     ----------

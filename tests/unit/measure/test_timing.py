@@ -28,7 +28,12 @@ N_BLOCKS = 3
 class FakeExcerpt:
     """Times linear in the tokens; a share of the passes takes up to twenty times as long as it should."""
 
-    def __init__(self, disturbed: dict[PassShape, float] | float, slower: float = 1.0) -> None:
+    has_like_blocks = True
+
+    def __init__(
+        self, disturbed: dict[PassShape, float] | float, slower: float = 1.0, first_s: float = 0.0
+    ) -> None:
+        self._first_s = first_s
         self.visits: list[PassShape] = []
         self.passes: list[PassShape] = []
         self.n_called_blocks: list[int] = []
@@ -49,11 +54,13 @@ class FakeExcerpt:
         block_s = slowness * self._slower * true_s(shape)
         halves = (Component.ATTENTION, Component.MLP)
         self.halves_s = {half: [block_s / 2] * n_called for half in halves}
+        self.halves_s[Component.ATTENTION][0] += self._first_s
+        mean_s = self._first_s / n_called
         times = {
             Component.EMBEDDING: block_s / 4,
-            Component.ATTENTION: block_s / 2,
+            Component.ATTENTION: block_s / 2 + mean_s,
             Component.MLP: block_s / 2,
-            Component.BLOCK: block_s,
+            Component.BLOCK: block_s + mean_s,
             Component.HEAD: block_s,
         }
         self.now_s += (n_called + 1.25) * block_s
@@ -116,6 +123,33 @@ def test_what_disturbs_decoding_is_told_as_lateness(share: float) -> None:
     assert (late_s > 0).mean() == pytest.approx(share, abs=0.05)
     assert late_s.max() <= 19 * max(decoded)
     assert share == 0.0 or late_s[late_s > 0].min() >= 0.3 * min(decoded)
+
+
+@pytest.mark.parametrize("has_like_blocks", [True, False])
+def test_a_decoding_steps_first_block_counts_once_however_many_blocks_the_model_has(
+    has_like_blocks: bool,
+) -> None:
+    """Three blocks are called, of which the first takes a millisecond longer."""
+    excerpt: Any = FakeExcerpt(0.0, first_s=1e-3)
+    excerpt.has_like_blocks = has_like_blocks
+    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
+    rounds.warm_up()
+    shapes = [shape for shape in GRID.shapes() if N_BLOCKS * 1.1 * true_s(shape) < 0.05]
+    for shape in shapes:
+        rounds.visit(shape, False)
+
+    found = {
+        (p.component, PassShape(p.batch, p.n_new, p.n_context, p.held_out, p.n_shards)): p
+        for p in rounds.points()
+    }
+    for shape in shapes:
+        is_apart = has_like_blocks and shape.n_context > 0
+        mean_s = 0.0 if is_apart else 1e-3 / N_BLOCKS
+        assert found[Component.BLOCK, shape].median_s == pytest.approx(true_s(shape) + mean_s)
+        assert found[Component.ATTENTION, shape].median_s == pytest.approx(true_s(shape) / 2 + mean_s)
+        if shape.n_shards == 1:
+            first_s = 1e-3 if is_apart else 0.0
+            assert found[Component.EMBEDDING, shape].median_s == pytest.approx(true_s(shape) / 4 + first_s)
 
 
 def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:
