@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from effort import long_only
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.measured
@@ -29,7 +30,7 @@ def benchmark() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["llama-56m", "gpt2-30m"])
+@pytest.mark.parametrize("name", [pytest.param("llama-56m", marks=long_only("a minute or two")), "gpt2-30m"])
 def test_the_sum_of_parts_is_the_time_of_generate(benchmark: ModuleType, name: str) -> None:
     # The benchmark asks for 7 % and has a larger budget. Here other programs may run beside, and then the
     # undisturbed time is uncertain itself: half of what they add to a usual run is granted on top. They may
