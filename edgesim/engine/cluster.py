@@ -218,13 +218,12 @@ class Cluster(Insight):
             return self._messages.send(request, source, target, size_bytes, token, carries)
         if size_bytes != move.size_bytes or move.device != source or carries is not None:
             return self._messages.send(request, source, target, size_bytes, token, carries)
-        hop = move.hop
-        if hop.s_per_byte is None:
+        hop, service_s = move.hop, move.service_s
+        if service_s is None:
             started_at_s, arrived_at_s = hop.send(now_s, size_bytes)
         else:  # Hop.send, inlined
             free_at_s = hop.free_at_s
             started_at_s = now_s if now_s > free_at_s else free_at_s
-            service_s = size_bytes * hop.s_per_byte
             hop.free_at_s = ended_at_s = started_at_s + service_s
             hop.busy_s += service_s
             arrived_at_s = ended_at_s + hop.latency_s
@@ -245,7 +244,8 @@ class Cluster(Insight):
         Time to first token and inter-token latency are computed from the instants of delivery.
         """
         trail = request.trail
-        in_hand, lag = trail.in_hand, trail.move.lags.get(device)
+        in_hand = trail.in_hand
+        lag = trail.move.lags.get(device)
         if (
             lag is None
             or in_hand is None

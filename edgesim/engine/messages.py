@@ -79,6 +79,8 @@ class Messenger:
         if move.hop is None and self._hosts[source].direct[target] is not None:
             move.hop = self._hosts[source].direct[target]
             self._ledger.hasten(move, target)
+        if move.hop is not None and move.hop.s_per_byte is not None and size_bytes == move.size_bytes:
+            move.service_s = size_bytes * move.hop.s_per_byte
         return self._progress.began(request, move, sending)
 
     def emit_afar(self, request: LiveRequest, device: str, token: Token) -> Verb | None:

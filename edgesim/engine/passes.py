@@ -97,13 +97,17 @@ class Passes:
         part, token = keep
         trail = request.trail
         before = trail.in_hand
+        assert before is not None
         if token is before:
             kept = move.kept
+        elif (
+            token.index == before.index + 1
+            and token.n_new == 1
+            and token.n_context == before.n_context + before.n_new
+        ):
+            kept = move.kept_next
         else:
-            assert before is not None
-            goes_on = token.index == before.index + 1 and token.n_new == 1
-            goes_on = goes_on and token.n_context == before.n_context + before.n_new
-            kept = move.kept_next if goes_on else None
+            kept = None
         if kept is None or kept.part is not part:
             kept = self._ledger.keep(request, move, host.device.id, part, token)
             kept.part = part

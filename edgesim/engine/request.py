@@ -102,17 +102,18 @@ class LiveRequest:
 
         Without a KV cache every pass is a prefill of the prompt and the answer so far.
         """
-        n_prompt, n_output = self.n_prompt_tokens, self.n_output_tokens
+        n_prompt, n_output, recomputes = self.n_prompt_tokens, self.n_output_tokens, self.recomputes
+        last = n_output - 1
         size_bytes = self.token_activation_bytes
         self.token = 0
-        yield Token(0, n_prompt, 0, n_prompt * size_bytes, n_output == 1)
+        yield Token(0, n_prompt, 0, n_prompt * size_bytes, last == 0)
         for index in range(1, n_output):
             self.token = index
-            if self.recomputes:
+            if recomputes:
                 n_tokens = n_prompt + index
-                yield Token(index, n_tokens, 0, n_tokens * size_bytes, index == n_output - 1)
+                yield Token(index, n_tokens, 0, n_tokens * size_bytes, index == last)
                 continue
-            yield Token(index, 1, n_prompt + index - 1, size_bytes, index == n_output - 1)
+            yield Token(index, 1, n_prompt + index - 1, size_bytes, index == last)
 
     def __repr__(self) -> str:
         return (

@@ -154,9 +154,10 @@ class Pipeline(Strategy):
                 yield from cluster.emit(request, starter.device, token)
             return
         token = next(tokens)
+        is_elsewhere = head.device != starter.device
         yield from cluster.compute(request, starter.device, starter.part, token)
         while True:
-            at, is_elsewhere = starter.device, head.device != starter.device
+            at = starter.device
             for number, stage in enumerate(secondaries, 1):
                 yield from cluster.send(request, at, stage.device, token.activation_bytes)
                 keep = (head.part, token) if is_elsewhere and number == len(secondaries) else None

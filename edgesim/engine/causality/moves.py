@@ -43,6 +43,8 @@ class Move:
         The dictionary of directly bookable successors to which this move belongs; None for none.
     part, host, price, hop
         For a pass on an unshared device, and for a message over one hop: what they are booked with.
+    service_s
+        For a message over a hop of a constant rate: its transmission time [s]; else None.
     kept, kept_next
         The latest passes for which the station was reserved after this move, of the token in hand and of the
         next.
@@ -76,6 +78,7 @@ class Move:
         "place",
         "price",
         "sends",
+        "service_s",
         "size_bytes",
         "then",
         "there",
@@ -98,6 +101,7 @@ class Move:
         self.host: Any = None
         self.price: Any = None
         self.hop: Any = None
+        self.service_s: float | None = None
         self.part: Slice | None = None
         self.then: Move | None = None
         self.kept: Move | None = None

@@ -72,12 +72,11 @@ class TokenDelivery:
             stream = self._streams[request]
         except KeyError:
             stream = self._stream(request)
-        index, n_emitted = token.index, request.n_emitted_tokens
-        if self._may_repeat and (index < n_emitted or index in stream.early):
-            return  # an earlier attempt has delivered it
-        if index > n_emitted:
-            stream.early.append(index)
-            return
+        index = token.index
+        if index != request.n_emitted_tokens:
+            if index > request.n_emitted_tokens and not (self._may_repeat and index in stream.early):
+                stream.early.append(index)
+            return  # else an earlier attempt has delivered it
         self._hand_over(request, stream, index)
         while stream.early and (index := min(stream.early)) <= request.n_emitted_tokens:
             stream.early.remove(index)

@@ -213,7 +213,8 @@ class Clock(simpy.Environment):
                     if event.__class__ is not Life or event._value is not PENDING:
                         self._happen(event)
                         break
-                    news, event._news = event._news, None
+                    if (news := event._news) is not None:
+                        event._news = None
                     try:
                         step = event._go_on(news)
                     except StopIteration as end:
