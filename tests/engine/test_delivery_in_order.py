@@ -16,6 +16,7 @@ import pytest
 from kept import kept
 from miniature import N_BLOCKS, Serve, Tables, device, run, world
 
+from edgesim.errors import ContractError
 from edgesim.model.architecture import Slice
 from edgesim.radio.motion.outages import ScheduledOutages
 from edgesim.strategy import Placement, Stage
@@ -105,3 +106,14 @@ def test_a_second_attempt_waits_for_none_of_the_first() -> None:
     faults = Faults(devices={"a-0": ScheduledOutages([(20.0, 20.2)])})
     there = replicas(faults=faults, retry=Retry(limit=1, backoff_s=0.5))
     assert home_s(run(there, FirstFromAfar(both))) == [(0, 24.5), (1, 28.5), (2, 32.5), (3, 36.5)]
+
+
+def test_a_token_that_is_emitted_twice_without_faults_is_a_breach_of_contract() -> None:
+    def twice(request: Any, cluster: Any) -> Any:
+        for token in request.tokens():
+            yield from cluster.compute(request, "a-0", WHOLE, token)
+            for _ in range(2 if token.index == 0 else 1):
+                yield from cluster.emit(request, "a-0", token)
+
+    with pytest.raises(ContractError, match="ended with 4 of its 3 tokens emitted"):
+        run(world([device("a-0")], output=Fixed(3)), Serve(twice))

@@ -73,10 +73,12 @@ class TokenDelivery:
         except KeyError:
             stream = self._stream(request)
         index = token.index
-        if index != request.n_emitted_tokens:
-            if index > request.n_emitted_tokens and not (self._may_repeat and index in stream.early):
+        if index != (n_emitted := request.n_emitted_tokens):
+            if self._may_repeat and (index < n_emitted or index in stream.early):
+                return  # an earlier attempt has delivered it
+            if index > n_emitted:
                 stream.early.append(index)
-            return  # else an earlier attempt has delivered it
+                return
         self._hand_over(request, stream, index)
         while stream.early and (index := min(stream.early)) <= request.n_emitted_tokens:
             stream.early.remove(index)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -110,8 +111,10 @@ def check_spread(prepared: Prepared, n_draws: int) -> None:
             f"{prepared.scenario.origin.name}: no device has a 'runtime', so no parameter is uncertain; "
             "set 'runtime' for a device or a kind (edgesim list runtimes), or leave out --parameters"
         )
-    if not isinstance(n_draws, int) or isinstance(n_draws, bool) or n_draws < LEAST_DRAWS:
-        raise InputError(f"--parameters: expected {LEAST_DRAWS} sets of parameters or more, got {n_draws!r}")
+    if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < LEAST_DRAWS:
+        raise InputError(
+            f"--parameters: expected a whole number of parameter sets, {LEAST_DRAWS} or more, got {n_draws}"
+        )
 
 
 def _middle(values: Sequence[float]) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from edgesim.fields import OWN_MESSAGE, refuse
 from edgesim.plugins import EntryPointGroup
 from edgesim.scenario.text.problems import explain_all
 from edgesim.scenario.text.section import Section, known_keys
-from edgesim.scenario.text.shorthand import value_of
+from edgesim.scenario.text.shorthand import Shorthand, value_of
 
 __all__ = ["Alternative", "OpenChoice"]
 
@@ -38,10 +38,9 @@ class Alternative(Section):
     """Key of a value written without keys: ``{poisson: 1 Hz}`` is short for ``{poisson: {rate: 1 Hz}}``."""
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: object) -> None:
-        """Mark the section with its short form."""
-        if cls.short:
-            cls.shorthand = value_of(cls.short)
+    def short_form(cls) -> Shorthand | None:
+        """Return the short form: the value of the key `short`, if there is one."""
+        return value_of(cls.short) if cls.short else cls.shorthand
 
     @model_serializer(mode="wrap")
     def _to_short(self, handler: SerializerFunctionWrapHandler) -> Any:

@@ -54,12 +54,18 @@ class Section(BaseModel):
         frozen=True, extra="forbid", json_schema_extra=add_descriptions, allow_inf_nan=False
     )
 
+    @classmethod
+    def short_form(cls) -> Shorthand | None:
+        """Return how the section may be written without its keys; None if it may not."""
+        return cls.shorthand
+
     @model_validator(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Expand a short form; replace pydantic's messages by this project's, with the section's keys."""
         try:
-            return handler(data if cls.shorthand is None else cls.shorthand.expanded(data))
+            short = cls.short_form()
+            return handler(data if short is None else short.expanded(data))
         except ValidationError as error:
             lines = explain_all(error, known_keys(cls))
             details = [
@@ -78,10 +84,10 @@ class Section(BaseModel):
     ) -> JsonSchemaValue:
         """Return the JSON schema of the mapping and, if there is one, of its short form."""
         mapping = cls._mapping_schema(core_schema, handler)
-        if cls.shorthand is None:
+        short = cls.short_form()
+        if short is None:
             return mapping
-        properties = handler.resolve_ref_schema(mapping)["properties"]
-        return {"anyOf": [cls.shorthand.schema(properties), mapping]}
+        return {"anyOf": [short.schema(handler.resolve_ref_schema(mapping)["properties"]), mapping]}
 
     @classmethod
     def _mapping_schema(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,7 +78,9 @@ class Words:
 
     def schema(self, properties: Mapping[str, Any]) -> JsonSchemaValue:
         """Return the JSON schema of the words."""
-        without_required: Iterable[str] = (
-            name for name, alternative in properties.items() if not alternative.get("required")
+        without_required = (
+            name
+            for name, alternative in properties.items()
+            if not any(form.get("required") for form in (alternative, *alternative.get("anyOf", ())))
         )
         return {"enum": list(self.names or without_required)}

@@ -125,16 +125,18 @@ def test_what_disturbs_decoding_is_told_as_lateness(share: float) -> None:
     assert share == 0.0 or late_s[late_s > 0].min() >= 0.3 * min(decoded)
 
 
+@pytest.mark.parametrize("fastest", [1, 4])
+@pytest.mark.parametrize("first_s", [1e-3, -0.2e-3])
 @pytest.mark.parametrize("has_like_blocks", [True, False])
 def test_a_decoding_steps_first_block_counts_once_however_many_blocks_the_model_has(
-    has_like_blocks: bool,
+    has_like_blocks: bool, first_s: float, fastest: int
 ) -> None:
-    """Three blocks are called, of which the first takes a millisecond longer."""
-    excerpt: Any = FakeExcerpt(0.0, first_s=1e-3)
+    """Three blocks are called, of which the first takes longer, or shorter."""
+    excerpt: Any = FakeExcerpt(0.0, first_s=first_s)
     excerpt.has_like_blocks = has_like_blocks
-    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
+    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0, fastest=fastest)
     rounds.warm_up()
-    shapes = [shape for shape in GRID.shapes() if N_BLOCKS * 1.1 * true_s(shape) < 0.05]
+    shapes = [shape for shape in GRID.shapes() if N_BLOCKS * 1.1 * (true_s(shape) + first_s) < 0.05]
     for shape in shapes:
         rounds.visit(shape, False)
 
@@ -142,14 +144,27 @@ def test_a_decoding_steps_first_block_counts_once_however_many_blocks_the_model_
         (p.component, PassShape(p.batch, p.n_new, p.n_context, p.held_out, p.n_shards)): p
         for p in rounds.points()
     }
+    assert any(shape.n_context for shape in shapes)
     for shape in shapes:
         is_apart = has_like_blocks and shape.n_context > 0
-        mean_s = 0.0 if is_apart else 1e-3 / N_BLOCKS
+        mean_s = 0.0 if is_apart else first_s / N_BLOCKS
         assert found[Component.BLOCK, shape].median_s == pytest.approx(true_s(shape) + mean_s)
         assert found[Component.ATTENTION, shape].median_s == pytest.approx(true_s(shape) / 2 + mean_s)
         if shape.n_shards == 1:
-            first_s = 1e-3 if is_apart else 0.0
-            assert found[Component.EMBEDDING, shape].median_s == pytest.approx(true_s(shape) / 4 + first_s)
+            apart_s = first_s if is_apart else 0.0
+            assert found[Component.EMBEDDING, shape].median_s == pytest.approx(true_s(shape) / 4 + apart_s)
+
+
+def test_a_decoding_pass_calls_two_blocks_where_one_would_do_and_long_ones_alone() -> None:
+    excerpt: Any = FakeExcerpt(0.0, slower=20.0)
+    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0)
+    rounds.warm_up()
+    for shape in GRID.shapes():
+        block_s = 20.0 * true_s(shape)
+        n_fit = int(0.05 / block_s)
+        rounds.visit(shape, False)
+        expected = max(1, min(n_fit, N_BLOCKS))
+        assert excerpt.n_called_blocks[-1] == (2 if n_fit == 1 and shape.n_context else expected)
 
 
 def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from edgesim.scenario.schema.service import ServiceChoice
+from edgesim.scenario.text.open_choice import Alternative
 from edgesim.scenario.text.section import Section
 from edgesim.scenario.text.shorthand import Plain, Shorthand, value_of
 
@@ -87,3 +88,25 @@ def test_schemas_accept_both_forms() -> None:
     assert short(Factor) == {"type": "number"}
     assert short(ServiceChoice) == {"enum": ["constant", "exponential"]}
     assert "anyOf" not in Nothing.model_json_schema()
+
+
+class Rate(Alternative):
+    """An alternative with a short form."""
+
+    short: ClassVar[str] = "rate"
+
+    rate: float
+
+
+class Spelt(Rate):
+    """The same without one."""
+
+    short: ClassVar[str] = ""
+
+
+def test_an_alternative_may_drop_the_short_form_of_its_base() -> None:
+    assert Rate.model_validate(2.0) == Rate(rate=2.0)
+    with pytest.raises(ValidationError, match="expected a mapping"):
+        Spelt.model_validate(2.0)
+    assert "anyOf" in Rate.model_json_schema()
+    assert "anyOf" not in Spelt.model_json_schema()
