@@ -36,8 +36,8 @@ a prompt of 16        11.4, 12.9, 14.5              11.5, 12.4, 14.5
 a prompt of 64        18.9, 22.1, 31.7              18.5, 20.9, 29.9
 ==================== ============================= =============================
 
-An exception, on a quiet machine, is the first block of a decoding step, behind embedding, step and head. It took
-4.4 ms of GPT-2 small in float32, and others 4.1. It is timed apart, and what it takes longer counts once.
+An exception, on a quiet machine, is the first block of a decoding step, behind embedding, step and head. It
+took 4.4 ms of GPT-2 small in float32, and others 4.1. It is timed apart; what it takes longer counts once.
 """
 
 from __future__ import annotations
