@@ -37,9 +37,7 @@ __all__ = [
 _ASLEEP_S = RESTS_S[1]  # sleep after which receiving takes as long as after any: assumed, not measured
 _AWAKE_S = 1e-6  # idle time below which a stage does not sleep
 _N_STEPS = 600  # of the iteration for the cycle of a ring
-_N_HALVES = (
-    60  # of them move halfway to the next value; later ones ever less, so that steep losses settle, too
-)
+_N_HALVES = 60  # steps that move halfway to the next value; later ones ever less, so that steep losses settle
 
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
