@@ -16,32 +16,10 @@ import numpy as np
 
 from edgesim.measure.trimmed_mean import typical
 
-__all__ = ["RESTS_S", "RestLosses", "Rests", "computing_s"]
+__all__ = ["RESTS_S", "RestLosses", "Rests"]
 
 RESTS_S = (1e-3, 4e-3, 16e-3)
 """Lengths of the sleeps after which passes are timed: between them losses are interpolated."""
-
-
-def computing_s(answer: dict[str, Any], n_sums: int) -> list[float]:
-    """Return the time of each token of a group's member, without its sums or the sleeps in their place.
-
-    Parameters
-    ----------
-    answer
-        With ``began_at_s``, ``emitted_at_s`` and ``sums_s``.
-    n_sums
-        Sums of a pass; there may be none in the answer.
-
-    Returns
-    -------
-    list
-        [n_tokens], of which the first is that of the prompt.
-    """
-    gaps_s = np.diff([answer["began_at_s"], *answer["emitted_at_s"][0]])
-    if answer["sums_s"]:
-        gaps_s -= np.diff(np.array(answer["sums_s"]), axis=1).reshape(-1, n_sums).sum(axis=1)
-    found: list[float] = gaps_s.tolist()
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +34,11 @@ class RestLosses:
         A prompt of each stage, after the longest of them.
     head_s
         The head of the first stage, after the longest of them.
-    sum_s, prompt_sum_s
-        What a group's member computes between two sums, of a decoding step and of a prompt.
     """
 
     stages_s: tuple[tuple[float, ...], ...]
     prompts_s: tuple[float, ...]
     head_s: float
-    sum_s: float
-    prompt_sum_s: float
 
     def after(self, stage: int, idle_s: float) -> float:
         """Return what a decoding step of a stage loses after a sleep of `idle_s`.
@@ -87,25 +61,15 @@ class Rests:
     ----------
     n_stages
         Of the ring.
-    n_sums
-        Sums in a pass of the group.
     """
 
     n_stages: int
-    n_sums: int
     _found: defaultdict[str, list[Any]] = field(init=False, default_factory=lambda: defaultdict(list))
 
     def add_stage(self, stage: int, answer: dict[str, Any]) -> None:
         """Store what :func:`edgesim.measure.real.generation_loops.rested` has returned for a stage."""
         for key, seconds in answer.items():
             self._found[f"{key} {stage}"].append(seconds)
-
-    def add_member(self, apart: dict[str, Any], between: dict[str, Any]) -> None:
-        """Store a member's answers: without sums, and with sleeps in their place."""
-        for key, answer in (("apart", apart), ("between", between)):
-            prompt_s, *steps_s = computing_s(answer, self.n_sums)
-            self._found[f"{key} prompt"].append(prompt_s)
-            self._found[f"{key} steps"] += steps_s
 
     def losses(self, fastest: int) -> RestLosses:
         """Return the losses of what was stored; as differences they can come out below zero.
@@ -121,12 +85,8 @@ class Rests:
             return typical(self._found[rested], fastest) - typical(before.tolist(), fastest)
 
         stages = range(self.n_stages)
-        n_sums = self.n_sums
-        has_members = "apart steps" in self._found
         return RestLosses(
             tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
             tuple(float(lost_s(f"prompt_rested_s {n}", f"prompt_awake_s {n}")) for n in stages),
             float(lost_s("head_rested_s 0", "head_awake_s 0")),
-            float(lost_s("between steps", "apart steps")) / n_sums if has_members else 0.0,
-            float(lost_s("between prompt", "apart prompt")) / n_sums if has_members else 0.0,
         )

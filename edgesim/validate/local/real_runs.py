@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 
 from edgesim.measure.grid import Grid
 from edgesim.measure.real.generation_loops import Visit, busy_s
-from edgesim.measure.real.in_context import PATIENCE_S, Context, form_ring, join_group
+from edgesim.measure.real.in_context import CONTEXT, PATIENCE_S, SHORT_CONTEXT, Context, form_ring, join_group
+from edgesim.measure.real.members import Members, ShardTimes
 from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
 from edgesim.measure.trimmed_mean import typical
@@ -29,6 +31,7 @@ _GAUGE = "gauge"
 _MEMBERS = 2  # number of members in a group
 _REST_TOKENS = 6  # of which the last five are timed
 _SEED = 7  # of the random prompts
+_SUM_TOKENS = 8  # of the other model: sums scatter more than anything else
 
 
 class AtWork:
@@ -67,6 +70,7 @@ class AtWork:
         self._gauges: list[Worker] = []
         self._hold(self._stages[:1], "whole", [{}])
         self._context: Context | None = None
+        self._sum_contexts: list[Context] = []
         if self._members:
             parts = [{"blocks": list(cut)} for cut in stage_blocks(architecture.n_blocks, len(cores))]
             self._hold(self._stages, "stage", parts)
@@ -76,39 +80,55 @@ class AtWork:
             form_ring(crew, self._stages)
             join_group(crew, self._members, folder)
             pair = self._stages[0], self._stages[1]
-            self._context = Context(crew, pair) if context is None else Context(crew, pair, context)
+            self._context = Context(crew, pair, context or CONTEXT)
+            short = Context(crew, pair, context or SHORT_CONTEXT, name="short-context")
+            self._sum_contexts = [self._context, short]
 
     def begin_communication(self) -> None:
         """Start measuring the cost of messages and sums, if there are several processes."""
-        self._rests = Rests(len(self._stages), 2 * self._shape.architecture.n_blocks)
+        self._rests = Rests(len(self._stages))
+        self._shards = Members(2 * self._shape.architecture.n_blocks)
         self._before_s: list[float] = []
         self._steps_s: list[float] = []
-        if self._context is not None:
-            self._context.begin()
+        for each in self._sum_contexts:
+            each.begin()
 
-    def communicate_once(self) -> None:
-        """Measure messages and sums once more, and what this model's parts lose by sleeping."""
+    def message_once(self) -> None:
+        """Measure messages once more, the steps between passes, and what stages lose by sleeping."""
         if self._context is None:
             return
         is_pair = len(self._stages) == _MEMBERS
         if not is_pair:
             form_ring(self._crew, self._members)
-        self._context.turn()
+        self._context.turn_messages()
         if not is_pair:
             form_ring(self._crew, self._stages)
         self._step_once()
-        self._rest_once(self._context.sum_s())
+        self._rest_once()
+
+    def sum_once(self) -> None:
+        """Measure sums once more, and what the members of a group compute between them."""
+        for context in self._sum_contexts:
+            context.turn_sums(_SUM_TOKENS)
+            self._shards_once(context.sum_s())
 
     def rest_losses(self, fastest: int) -> RestLosses | None:
         """Return what passes lose after sleeps; None with a single process."""
         return None if self._context is None else self._rests.losses(fastest)
 
+    def shard_times(self, fastest: int) -> ShardTimes | None:
+        """Return what a group's members compute between two sums; None with a single process."""
+        return self._shards.times(fastest)
+
     def communication(self, fastest: int) -> Communication | None:
         """Return the cost of messages and sums, with this model's own loop steps; None with one process."""
         if self._context is None:
             return None
+        found = self._context.communication(fastest)
+        others = [each.sum_costs(fastest) for each in self._sum_contexts if each is not self._context]
         return replace(
-            self._context.communication(fastest),
+            found,
+            sums=tuple(chain(found.sums, *others)),
             step_before_s=float(typical(self._before_s, fastest)),
             step_s=float(typical(self._steps_s, fastest)),
         )
@@ -161,7 +181,7 @@ class AtWork:
         return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
 
     def begin_profiles(self, n_gauges: int, *, fastest: int, seed: int) -> None:
-        """Start measuring profiles in `n_gauges` processes; if there are several, including shards."""
+        """Start measuring profiles in `n_gauges` processes."""
         n_prompt = self._extent.n_prompt
         last = n_prompt + self._extent.n_out
         grid = Grid(
@@ -170,7 +190,6 @@ class AtWork:
             contexts=(n_prompt, last),
             held_out_prompts=(),
             held_out_contexts=((n_prompt + last) // 2,),
-            shards=(1,) if n_gauges == 1 else (1, _MEMBERS),
         )
         self._gauges = self._stages[:n_gauges]
         order = {
@@ -183,9 +202,8 @@ class AtWork:
         }
         if n_gauges > 1:
             n_blocks = self._shape.architecture.n_blocks
-            order["most_blocks"] = stage_blocks(n_blocks, len(self._stages))[0][
-                1
-            ]  # of the first, the largest
+            (_, largest), *_ = stage_blocks(n_blocks, len(self._stages))
+            order["most_blocks"] = largest
         self._ask([(gauge, order) for gauge in self._gauges])
 
     def measure_once(self) -> None:
@@ -225,26 +243,19 @@ class AtWork:
         self._before_s.append(answer["before_s"])
         self._steps_s += answer["steps_s"]
 
-    def _rest_once(self, sum_s: float) -> None:
-        """Time each stage after sleeps, and a group's members with sleeps in the place of sums."""
+    def _rest_once(self) -> None:
+        """Time each stage after sleeps."""
         n_prompt = self._extent.n_prompt
         order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt, "rests_s": list(RESTS_S)}
         for number, stage in enumerate(self._stages):
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
+
+    def _shards_once(self, sum_s: float) -> None:
+        """Let the members of a group compute side by side with sleeps in the place of sums."""
         n_out = min(self._extent.n_out, _REST_TOKENS)
-        apart = {
-            "do": "together",
-            "model": "shard",
-            "prompt": self._prompts[0],
-            "n_out": n_out,
-            "sums": False,
-        }
-        without, between = (
-            self._ask([(member, {**apart, "rest_s": rest_s}) for member in self._members])
-            for rest_s in (0.0, sum_s)
-        )
-        for answers in zip(without, between, strict=True):
-            self._rests.add_member(*answers)
+        order: Order = {"do": "together", "model": "shard", "sums": False, "rest_s": sum_s}
+        order = {**order, "prompt": self._prompts[0], "n_out": n_out}
+        self._shards.add(self._ask([(member, order) for member in self._members]))
 
     def _hold(self, workers: Sequence[Worker], name: str, parts: Sequence[dict[str, Any]]) -> None:
         order = {**self._shape.order(), "do": "hold", "as": name}

@@ -12,13 +12,15 @@ from typing import Any
 
 import psutil
 
+from edgesim.measure.real.members import ShardTimes
 from edgesim.measure.real.rests import RestLosses
 from edgesim.measure.real.worker_pool import free_cores
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
-from edgesim.validate.local.prediction import predicted, with_awakening, with_loop_steps
+from edgesim.validate.local.passes import with_awakening, with_loop_steps
+from edgesim.validate.local.prediction import predicted
 from edgesim.validate.local.real_runs import AtWork, hired
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape
@@ -95,6 +97,8 @@ class ShapeResult:
         Measured costs of messages and sums, by repetition.
     losses
         What passes lost after sleeps, by repetition.
+    shards
+        What a group's members computed between two sums, by repetition.
     profiles
         Facts of the profiles, by repetition, with the single process's first.
     other_load_cores
@@ -107,6 +111,7 @@ class ShapeResult:
     logits_error: float
     communications: list[Communication]
     losses: list[RestLosses]
+    shards: list[ShardTimes]
     profiles: list[list[dict[str, Any]]]
     other_load_cores: float = 0.0
 
@@ -154,7 +159,7 @@ def _of_shape(
 ) -> ShapeResult:
     real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
     foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
-    communications, losses, profiles = [], [], []
+    communications, losses, shards, profiles = [], [], [], []
     has_equal_ids, reference, logits_error, loads = True, None, 0.0, []
     if len(cores) < 2:
         wanted = [setting for setting in wanted if setting.kind == "single"]
@@ -174,6 +179,7 @@ def _of_shape(
             profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
             communications += [] if taken.communication is None else [taken.communication]
             losses += [] if taken.losses is None else [taken.losses]
+            shards += [] if taken.shards is None else [taken.shards]
             for setting in wanted:
                 real[setting].append(of_runs(taken.runs[setting], plan.fastest))
                 foreseen[setting].append(
@@ -185,6 +191,8 @@ def _of_shape(
                         taken.communication,
                         taken.losses,
                         folder / f"run-{next(numbers)}",
+                        alone=taken.alone(setting),
+                        shards=taken.shards,
                     )
                 )
     return ShapeResult(
@@ -200,6 +208,7 @@ def _of_shape(
         logits_error=logits_error,
         communications=communications,
         losses=losses,
+        shards=shards,
         profiles=profiles,
     )
 
@@ -242,6 +251,7 @@ class _Repetition:
         self.crowded = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
         self.communication = at_work.communication(plan.fastest)
         self.losses = at_work.rest_losses(plan.fastest)
+        self.shards = at_work.shard_times(plan.fastest)
 
     def _measured(
         self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
@@ -249,7 +259,9 @@ class _Repetition:
         """Measure profiles, interleaved with real runs."""
         self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
         for _ in range(plan.n_runs):
-            self._at_work.communicate_once()
+            self._at_work.message_once()
+            if n_gauges > 1:  # beside the runs with sums only
+                self._at_work.sum_once()
             for number, setting in enumerate(meanwhile):
                 if n_gauges > 1 and number % 2 == 0:
                     self._at_work.measure_once()
@@ -266,6 +278,13 @@ class _Repetition:
         taken = self.crowded if setting.is_crowded else [self.lone]
         by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]
         return [with_loop_steps(profile, self.communication) for profile in by_device]
+
+    def alone(self, setting: Setting) -> Profile | None:
+        """Return the profile of a process that is alone, for rings in which several compute at times."""
+        if setting.kind != "pipeline" or not setting.is_crowded:
+            return None
+        assert self.communication is not None
+        return with_loop_steps(self.lone, self.communication)
 
     def has_ids(self, reference: list[int]) -> bool:
         """Return whether all runs gave the same answer to each prompt, and `reference` to the first one."""

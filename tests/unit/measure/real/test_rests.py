@@ -9,14 +9,14 @@ pytest.importorskip("torch")
 
 from edgesim.measure.real.generation_loops import rested
 from edgesim.measure.real.part import Part
-from edgesim.measure.real.rests import RestLosses, Rests, computing_s
+from edgesim.measure.real.rests import RestLosses, Rests
 from edgesim.measure.real.weights import untrained_model
 from edgesim.validate.local.shapes import shape_named
 
 
 def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
     stages_s = ((1e-4, 3e-4, 5e-4), (0.0, 0.0, 0.0))
-    losses = RestLosses(stages_s=stages_s, prompts_s=(0.0, 0.0), head_s=0.0, sum_s=0.0, prompt_sum_s=0.0)
+    losses = RestLosses(stages_s=stages_s, prompts_s=(0.0, 0.0), head_s=0.0)
 
     assert losses.after(0, 0.0) == 0.0
     assert losses.after(0, 0.5e-3) == pytest.approx(0.5e-4)
@@ -25,25 +25,13 @@ def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
     assert losses.after(1, 1.0) == 0.0
 
 
-def test_a_member_computes_between_its_sums() -> None:
-    """Two sums a pass, of 10 and 20 ms; the first pass is that of the prompt."""
-    sums_s = [(0.0, 0.5), (0.5, 0.9), (1.0, 1.01), (1.02, 1.04), (1.2, 1.21), (1.3, 1.32)]
-    answer = {"began_at_s": 0.0, "emitted_at_s": [[1.0, 1.1, 1.4]], "sums_s": sums_s}
-
-    assert computing_s(answer, n_sums=2) == pytest.approx([0.1, 0.07, 0.27])
-    assert computing_s({**answer, "sums_s": []}, n_sums=2) == pytest.approx([1.0, 0.1, 0.3])
-
-
 def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
-    rests = Rests(n_stages=2, n_sums=2)
+    rests = Rests(n_stages=2)
     for _ in range(3):
         prompts = {"prompt_awake_s": 5.0, "prompt_rested_s": 5.5}
         heads = {"head_awake_s": 0.5, "head_rested_s": 0.8}
         rests.add_stage(0, {"awake_s": [1.0, 1.0, 1.0], "rested_s": [1.1, 1.2, 1.4], **prompts, **heads})
         rests.add_stage(1, {"awake_s": [2.0, 2.0, 2.0], "rested_s": [1.9, 2.0, 2.5], **prompts})
-    apart = {"began_at_s": 0.0, "emitted_at_s": [[3.0, 4.0, 5.0]], "sums_s": []}
-    sums_s = [(0.0, 0.1)] * 2 + [(0.0, 0.4)] * 4
-    rests.add_member(apart, {"began_at_s": 0.0, "emitted_at_s": [[3.6, 5.6, 7.6]], "sums_s": sums_s})
 
     losses = rests.losses(fastest=1)
 
@@ -52,8 +40,6 @@ def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
     assert losses.after(1, 1e-3) == 0.0  # what is charged is not below zero
     assert losses.prompts_s == pytest.approx((0.5, 0.5))
     assert losses.head_s == pytest.approx(0.3)
-    assert losses.sum_s == pytest.approx((2.0 - 0.8 - 1.0) / 2)
-    assert losses.prompt_sum_s == pytest.approx((3.6 - 0.2 - 3.0) / 2)
 
 
 @pytest.mark.parametrize("blocks", [(0, 2), (2, 3)])

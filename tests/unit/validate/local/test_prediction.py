@@ -5,109 +5,55 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from timed_parts import MS, SHAPE, profile
 
 from edgesim.errors import InputError
+from edgesim.measure.real.members import ShardTimes, Stretches
 from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
-from edgesim.model.ceilings import Ceilings
 from edgesim.model.communication import Communication, MessageCost, SumCost
-from edgesim.model.profile import Phase, Point, Profile
+from edgesim.model.profile import Phase
 from edgesim.validate.local.figures import Figures
-from edgesim.validate.local.prediction import (
-    _handling_s,
-    _idle_s,
-    _wait_for_prompt_s,
-    predicted,
-    stage_blocks,
-    with_awakening,
-    with_loop_steps,
-)
+from edgesim.validate.local.passes import with_awakening, with_loop_steps
+from edgesim.validate.local.prediction import predicted, stage_blocks
+from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
-from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, ModelShape, shape_named
+from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, shape_named
 
-SHAPE = shape_named("tiny-gpt2")  # 3 blocks of 64
 EXTENT = Extent(n_prompt=16, n_out=5)
 STATE_BYTES = 64 * 4
 
-# Milliseconds of a component in a prefill of 16 tokens and in a decoding step; a shard has 0.6 of a block's.
-MS = {
-    Component.EMBEDDING: (0.5, 0.1),
-    Component.ATTENTION: (8.0, 1.0),
-    Component.MLP: (12.0, 3.0),
-    Component.BLOCK: (20.0, 4.0),
-    Component.HEAD: (3.0, 2.0),
-    Component.STEP: (9.0, 9.0),  # of `generate`
-}
-SHARD = 0.6
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
-SUM_S, SUM_S_PER_BYTE = 300e-6, 1e-9
-RESTED_S = 25e-6  # the part of a sum's cost that the other model lost after sleeping
+SUM_S, SUM_PER_S = 300e-6, 0.1  # after a stretch of 1 ms, and more after longer ones
+SLOWED_BY_SUM_S = 25e-6
 LOSSES = RestLosses(
     stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
     head_s=SLOWED_S / 3,
-    sum_s=40e-6,
-    prompt_sum_s=10e-6,
+)
+SHARDS = ShardTimes(
+    prompt=Stretches(attention_s=5e-3, mlp_s=7e-3, late_s=150e-6),
+    step=Stretches(attention_s=0.5e-3, mlp_s=2e-3, late_s=50e-6),
 )
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
-
-
-def profile(shape: ModelShape) -> Profile:
-    calls = [
-        (Phase.PREFILL, 0, 8, 0),
-        (Phase.PREFILL, 0, 16, 0),
-        (Phase.DECODE, 1, 1, 16),
-        (Phase.DECODE, 1, 1, 21),
-    ]
-    points = [
-        Point(
-            component=component,
-            phase=phase,
-            batch=1,
-            n_new=n_new,
-            n_context=n_context,
-            median_s=MS[component][column] * 1e-3 * (1.0 if n_shards == 1 else SHARD),
-            spread_s=0.0,
-            n_repeats=1,
-            n_shards=n_shards,
-        )
-        for n_shards, component, (phase, column, n_new, n_context) in product((1, 2), Component, calls)
-        if n_shards == 1 or component in (Component.ATTENTION, Component.MLP, Component.BLOCK)
-    ]
-    held_out = [
-        replace(point, n_context=18, held_out=True, predicted_s=1.1 * point.median_s)
-        for point in points
-        if point.n_context == 16
-    ]
-    return Profile(
-        architecture=shape.architecture,
-        device="cpu",
-        threads=1,
-        ceilings=Ceilings(flop_per_s=1e11, bytes_per_s=1e10, overhead_s=1e-5),
-        host={"cpu": "none"},
-        versions={},
-        measured_at="2026-01-01T00:00:00+00:00",
-        grid={},
-        points=(*points, *held_out),
-    )
 
 
 def communication() -> Communication:
     sizes = (STATE_BYTES, 16 * STATE_BYTES)
     return Communication(
         messages=tuple(MessageCost(size, SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S) for size in sizes),
-        sums=tuple(SumCost(size, SUM_S + SUM_S_PER_BYTE * size) for size in sizes),
+        # In between, on a line; the sizes do not matter to a group's exchange.
+        sums=(SumCost(1000, 9.0, SUM_S, 1e-3), SumCost(10, 9.0, SUM_S + 4e-3 * SUM_PER_S, 5e-3)),
         n_members=2,
         context="none",
         step_before_s=STEP_BEFORE_S,
         step_s=STEP_S,
         measured_at="2026-01-01T00:00:00+00:00",
-        rested_s=RESTED_S,
+        slowed_by_sum_s=SLOWED_BY_SUM_S,
     )
 
 
@@ -122,7 +68,7 @@ def foresee(tmp_path: Path) -> Foresee:
             charged = with_loop_steps(charged, communication())
         folder = tmp_path / f"run of {setting.n_samples}"
         profiles = [charged] * setting.n_devices
-        return predicted(SHAPE, setting, EXTENT, profiles, communication(), LOSSES, folder)
+        return predicted(SHAPE, setting, EXTENT, profiles, communication(), LOSSES, folder, shards=SHARDS)
 
     return figures
 
@@ -239,9 +185,9 @@ def test_the_cycle_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(
     )
     profiles, cuts = [replace(profile(SHAPE), points=points)] * 2, [(0, n_first), (n_first, 3)]
 
-    first_s, second_s = _idle_s(profiles, cuts, setting, AWAKE, losses, EXTENT)
+    first_s, second_s = idle_s(profiles, cuts, setting, AWAKE, losses, EXTENT)
 
-    handled_s = _handling_s(AWAKE, STATE_BYTES, (first_s, second_s))
+    handled_s = handling_s(AWAKE, STATE_BYTES, (first_s, second_s))
     passes_s = (
         (0.1 + n_first * 4.0 + 2.0 + step_ms) * 1e-3 + handled_s[0] + losses.after(0, first_s),
         (0.1 + (3 - n_first) * 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
@@ -259,13 +205,13 @@ def test_both_stages_handle_messages_as_long_as_their_own_sleeps_imply(tmp_path:
 
     found = predicted(SHAPE, setting, EXTENT, [charged] * 2, AWAKE, LOSSES, tmp_path / "run")
 
-    idle_s = _idle_s([charged] * 2, [(0, 2), (2, 3)], setting, AWAKE, LOSSES, EXTENT)
-    handled_s = _handling_s(AWAKE, STATE_BYTES, idle_s)
+    rests_s = idle_s([charged] * 2, [(0, 2), (2, 3)], setting, AWAKE, LOSSES, EXTENT)
+    handled_s = handling_s(AWAKE, STATE_BYTES, rests_s)
     assert handled_s == pytest.approx([SEND_S + 5e-6, 10e-6 + RECEIVE_S], rel=1e-6)
     first_s = (0.1 + 2 * 4.0 + 2.0) * 1e-3 + STEP_S + handled_s[0]
     assert found.tpot_s == pytest.approx(2 * first_s, rel=5e-2)  # but for the beginning
     lasted_s = 2 * EXTENT.n_out / found.tokens_per_s
-    second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + LOSSES.after(1, idle_s[1])
+    second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + LOSSES.after(1, rests_s[1])
     prompts_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + 2 / 3 * LOSSES.prompts_s[1]
     busy_s = 2 * prompts_s + 2 * (EXTENT.n_out - 1) * second_s
     assert found.utilisation[1] * lasted_s == pytest.approx(busy_s, rel=1e-5)
@@ -284,8 +230,8 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
 
 
 def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_to_the_sleep() -> None:
-    def handled_s(*idle_s: float) -> list[float]:
-        return _handling_s(AWAKE, STATE_BYTES, idle_s)
+    def handled_s(*rests_s: float) -> list[float]:
+        return handling_s(AWAKE, STATE_BYTES, rests_s)
 
     awake_s = 10e-6 + 5e-6
     assert handled_s(0.0, 0.0) == pytest.approx([awake_s] * 2)
@@ -299,7 +245,7 @@ def test_a_head_behind_a_prompt_has_slept_until_it_comes_back(n_samples: int, wa
     """The second stage has half a millisecond and a block of 20 ms to do, the first two blocks of 20 ms."""
     setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples, link=LinkShape("slow", 1e12, 0.5))
 
-    found_s = _wait_for_prompt_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, communication(), EXTENT)
+    found_s = wait_for_prompt_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, communication(), EXTENT)
 
     assert found_s == pytest.approx(waits_s, abs=1e-3)
 
@@ -313,18 +259,20 @@ def test_a_device_that_sleeps_begins_slowly() -> None:
         assert after.median_s == pytest.approx(before.median_s + LOSSES.prompts_s[0] * is_first)
 
 
-def test_a_group_computes_shards_and_sums_twice_in_every_block(foresee: Foresee) -> None:
+def test_a_group_computes_shards_and_waits_for_its_slowest_and_sums_twice_in_every_block(
+    foresee: Foresee,
+) -> None:
     found = foresee(Setting(kind="tensor", n_devices=2))
 
-    def pass_s(n_new: int, block_ms: float, ends_ms: float) -> float:
-        rested_s = LOSSES.sum_s if n_new == 1 else LOSSES.prompt_sum_s
-        one_sum_s = SUM_S - RESTED_S + rested_s + SUM_S_PER_BYTE * n_new * STATE_BYTES
-        return (3 * SHARD * block_ms + ends_ms) * 1e-3 + 6 * one_sum_s + STEP_S
+    def pass_s(stretches: Stretches, ends_ms: float) -> float:
+        block_s = stretches.attention_s + stretches.mlp_s + 2 * SLOWED_BY_SUM_S
+        exchange_s = SUM_S + SUM_PER_S * min(4e-3, (stretches.attention_s + stretches.mlp_s) / 2 - 1e-3)
+        return 3 * block_s + ends_ms * 1e-3 + 6 * (stretches.late_s + exchange_s) + STEP_S
 
-    assert found.ttft_s == pytest.approx(pass_s(16, 20.0, 3.5) + STEP_BEFORE_S, rel=1e-5)
-    assert found.tpot_s == pytest.approx(pass_s(1, 4.0, 2.1), rel=1e-5)
+    assert found.ttft_s == pytest.approx(pass_s(SHARDS.prompt, 3.5) + STEP_BEFORE_S, rel=1e-5)
+    assert found.tpot_s == pytest.approx(pass_s(SHARDS.step, 2.1), rel=1e-5)
     lasted_s = found.ttft_s + 4 * found.tpot_s
-    shards_s = 3 * SHARD * (20.0 + 4 * 4.0) * 1e-3 + 6 * (LOSSES.prompt_sum_s + 4 * LOSSES.sum_s)
+    shards_s = 3 * (12e-3 + 4 * 2.5e-3 + 5 * 2 * SLOWED_BY_SUM_S)
     assert found.utilisation[1] == pytest.approx(shards_s / lasted_s, rel=1e-5)
 
 

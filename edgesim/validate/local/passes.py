@@ -1,0 +1,154 @@
+"""Profiles of processes in use: what is added to a measured profile, or lies between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgesim.measure.real.members import ShardTimes
+from edgesim.measure.real.rests import RestLosses
+from edgesim.model.architecture import Component
+from edgesim.model.communication import Communication
+from edgesim.model.profile import Phase, Point, Profile
+from edgesim.validate.local.contention import Shares
+
+__all__ = ["weighed", "with_awakening", "with_loop_steps", "with_messages", "with_shards"]
+
+
+def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
+    """Replace the generation step of `generate` by that of rings and groups.
+
+    Rings and groups choose a token by its largest logit and continue; transformers' own loop does more.
+    """
+    first_s = communication.step_before_s + communication.step_s
+    by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
+    points = tuple(
+        _having(point, by_phase[point.phase]) if point.component is Component.STEP else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
+    """Add to the step before a single device's first pass what it loses for having slept before.
+
+    Taken is the loss of the first stage's prompt: the blocks after it follow without a sleep.
+    """
+    points = tuple(
+        _having(point, point.median_s + max(0.0, losses.prompts_s[0]))
+        if point.component is Component.STEP and point.phase is Phase.PREFILL
+        else point
+        for point in profile.points
+    )
+    return replace(profile, points=points)
+
+
+def with_shards(profile: Profile, shards: ShardTimes, n_members: int, slowed_by_sum_s: float) -> Profile:
+    """Add the shards of blocks, as measured in context, to the profile of whole ones.
+
+    A decoding step's context makes no difference here, as it is short.
+
+    Parameters
+    ----------
+    slowed_by_sum_s
+        What a half of a block takes longer behind a sum than as measured.
+    """
+    halves = {Component.ATTENTION: 1, Component.MLP: 1, Component.BLOCK: 2}
+
+    def shard_s(point: Point) -> float:
+        stretches = shards.prompt if point.phase is Phase.PREFILL else shards.step
+        by_half = {Component.ATTENTION: stretches.attention_s, Component.MLP: stretches.mlp_s}
+        own_s = by_half.get(point.component, stretches.attention_s + stretches.mlp_s)
+        return own_s + halves[point.component] * slowed_by_sum_s
+
+    points = tuple(
+        replace(_having(point, shard_s(point)), n_shards=n_members)
+        for point in profile.points
+        if point.component in halves
+    )
+    return replace(profile, points=(*profile.points, *points))
+
+
+def with_messages(
+    profile: Profile,
+    communication: Communication,
+    n_blocks: int,
+    *,
+    is_first: bool,
+    handling_s: float,
+    slowed_s: Mapping[Phase, float],
+    head_slowed_s: float = 0.0,
+) -> Profile:
+    """Add the handling of messages to a stage's blocks: one message received and one sent in every pass.
+
+    Also added is the preparation in any pass of transformers before its first block (positions and masks). A
+    profile counts that with the embedding, whose own lookup is short in comparison, and which only the first
+    stage is charged.
+
+    A process with one thread sends its result before it checks for new messages. Charged as work of an
+    endpoint on the same processor, sending would queue after a pass of another sample that has already
+    arrived.
+
+    Parameters
+    ----------
+    n_blocks
+        Blocks of the stage.
+    is_first
+        Whether the stage has the embedding.
+    handling_s
+        Handling of the two messages of a decoding step [s]; those of a prompt find their receivers asleep.
+    slowed_s
+        What a pass loses because the process has slept until its message arrived [s], by phase.
+    head_slowed_s
+        What the head loses because the process has slept until a prompt came back [s].
+    """
+    asleep, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+
+    def handled_s(point: Point) -> float:
+        is_prompt = point.phase is Phase.PREFILL
+        return 2.0 * asleep.seconds(point.n_new * state_bytes) if is_prompt else handling_s
+
+    preludes_s = {
+        (point.phase, point.at): 0.0 if is_first else point.median_s
+        for point in profile.points
+        if point.component is Component.EMBEDDING
+    }
+
+    def charged(point: Point) -> Point:
+        if point.component is Component.STEP and point.phase is Phase.PREFILL:
+            return _having(point, point.median_s + head_slowed_s)
+        if point.component is not Component.BLOCK or point.n_shards > 1:
+            return point
+        added_s = handled_s(point) + slowed_s[point.phase] + preludes_s[point.phase, point.at]
+        return _having(point, point.median_s + added_s / n_blocks)
+
+    return replace(profile, points=tuple(charged(point) for point in profile.points))
+
+
+def _having(point: Point, median_s: float) -> Point:
+    """Return the same point with another time; a held-out point's prediction is shifted with it."""
+    moved_s = median_s - point.median_s
+    foreseen_s = None if point.predicted_s is None else max(point.predicted_s + moved_s, 1e-9)
+    return replace(point, median_s=median_s, predicted_s=foreseen_s)
+
+
+def weighed(alone: Profile, beside: Profile, shares: Shares) -> Profile:
+    """Return a profile between those of a process that is alone and of one beside another.
+
+    What is weighed are speeds, the inverse of times, since the shares are of the resulting time.
+
+    Parameters
+    ----------
+    alone, beside
+        Of one model, measured at the same points; `beside` may have more, which remain as they are.
+    shares
+        Share of the computing that is beside another process, by phase.
+    """
+    alone_s = {(point.of, point.at): point.median_s for point in alone.points}
+
+    def taking(point: Point) -> Point:
+        own_s = alone_s.get((point.of, point.at), point.median_s)
+        share = shares[point.phase]
+        return _having(point, 1.0 / ((1.0 - share) / own_s + share / point.median_s))
+
+    return replace(beside, points=tuple(taking(point) for point in beside.points))
