@@ -65,6 +65,8 @@ PATIENCE_S = 600.0
 _DTYPE_BYTES = 4
 _SEED = 5
 _PROMPTS = (8, 32)
+_WAYS = ("sums", "apart", "rests")
+_N_RESTS = 499  # a prime, so that the same rests rarely meet the same halves of blocks
 _N_OUT = 6  # so few that a shared host's speed hardly changes from one mode of computing to the next
 _DECODE = 1
 
@@ -153,6 +155,8 @@ class Context:
         """Discard earlier measurements."""
         self._found = _Found(self._architecture.n_blocks)
         self._prompts, self._sum_prompts = cycle(_PROMPTS), cycle(_PROMPTS)
+        self._ways = cycle([_WAYS, _WAYS[::-1], _WAYS[::-1], _WAYS])  # each with either prompt
+        self._random = np.random.default_rng(_SEED)
 
     def turn(self, n_out: int = _N_OUT) -> None:
         """Measure messages and sums once; this takes about a second.
@@ -183,18 +187,27 @@ class Context:
         found.note_awake(*_visits(led, followed))
 
     def turn_sums(self, n_out: int = _N_OUT) -> None:
-        """Run the group with sums, without, and with sleeps in their place, all with the same prompt."""
+        """Run the group with sums, without, and with sleeps in their place, all with the same prompt.
+
+        What comes first finds colder caches; so every other turn is in reverse order.
+        """
         n_prompt, asked = self._asked(self._sum_prompts, n_out)
-        for way in ("sums", "apart", "rests"):
+        for way in next(self._ways):
             order = {"do": "together", "model": f"{self.name}-shard", "sums": way == "sums", **asked}
             if way == "rests":
-                order["rest_s"] = self.sum_s()
+                order["rests_s"] = self.rests_s()
             members = self._ask([(worker, order) for worker in self.workers])
             self._found.note_members(way, n_prompt, members)
 
-    def sum_s(self) -> float:
-        """Return the typical time of a decoding step's sum so far."""
-        return self._found.sums(_DECODE)
+    def rests_s(self) -> list[float]:
+        """Draw sleeps as long as members waited in a decoding step's sums so far.
+
+        They differ by a factor of ten, and a process loses less by a short and a long sleep than by two of
+        their mean. Without any sum yet, they are of no length.
+        """
+        waits_s = self._found.waits_s or [0.0]
+        drawn_s: list[float] = self._random.choice(waits_s, _N_RESTS).tolist()
+        return drawn_s
 
     def communication(self, fastest: int = 1) -> Communication:
         """Return the costs measured since :meth:`begin`, over at least two turns.
@@ -271,6 +284,7 @@ class _Found:
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
         self._behind_rests = Members(self._n_sums)
         self._behind_sums = {n_prompt: Members(self._n_sums) for n_prompt in _PROMPTS}
+        self.waits_s: list[float] = []
         self.preludes_s: list[float] = []
         self.steps_s: list[float] = []
         self.before_s: list[float] = []
@@ -333,6 +347,8 @@ class _Found:
         """Store the durations of sums, from the arrival of the last member until all have left."""
         for number, instants in enumerate(zip(*members, strict=True)):
             n_new = n_prompt if number < self._n_sums else _DECODE
+            if n_new == _DECODE:
+                self.waits_s += [left_at_s - entered_at_s for entered_at_s, left_at_s in instants]
             entered_at_s, left_at_s = (max(each) for each in zip(*instants, strict=True))
             self._sums_s[n_new].append(left_at_s - entered_at_s)
 

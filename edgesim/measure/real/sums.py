@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from time import perf_counter, sleep
 from typing import Any
@@ -37,15 +38,15 @@ class Sums:
     is_on
         Whether members sum; else each continues with its own partial result, which is meaningless but takes
         as long to compute.
-    rest_s
-        How long a member that does not sum sleeps where it would [s].
+    rests_s
+        How long a member that does not sum sleeps where it would [s], in turn; empty: not at all.
     instants_s
         When each sum, or sleep in its place, was entered and left.
     """
 
     def __init__(self, model: Any, family: str) -> None:
         self.is_on = True
-        self.rest_s = 0.0
+        self.rests_s: Sequence[float] = ()
         self.instants_s: list[tuple[float, float]] = []
         places = MODULE_PATHS[family]
         for block in model.get_submodule(places.blocks).children():
@@ -53,12 +54,12 @@ class Sums:
                 block.get_submodule(path).register_forward_hook(self._sum)
 
     def _sum(self, module: object, given: object, result: Tensor) -> Tensor:
-        if self.is_on or self.rest_s:
+        if self.is_on or self.rests_s:
             entered_at_s = perf_counter()
             if self.is_on:
                 dist.all_reduce(result)
             else:
-                sleep(self.rest_s)
+                sleep(self.rests_s[len(self.instants_s) % len(self.rests_s)])
             self.instants_s.append((entered_at_s, perf_counter()))
         return result
 

@@ -154,7 +154,7 @@ class Workshop:
         """Generate as a member of a group: with sums, or each member with its own part only."""
         sums = self._loaded[order["model"]].sums
         assert sums is not None, "the order does not fit this kind of model"
-        sums.is_on, sums.rest_s, sums.instants_s = order["sums"], order.get("rest_s", 0.0), []
+        sums.is_on, sums.rests_s, sums.instants_s = order["sums"], order.get("rests_s", ()), []
         barrier()
         found = alone(self._part(order), order["prompt"], order["n_out"])
         return {**found, "sums_s": sums.instants_s}

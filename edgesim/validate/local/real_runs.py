@@ -110,7 +110,7 @@ class AtWork:
         """Measure sums once more, and what the members of a group compute between them."""
         for context in self._sum_contexts:
             context.turn_sums(_SUM_TOKENS)
-            self._shards_once(context.sum_s())
+            self._shards_once(context.rests_s())
 
     def rest_losses(self, fastest: int) -> RestLosses | None:
         """Return what passes lose after sleeps; None with a single process."""
@@ -250,10 +250,10 @@ class AtWork:
         for number, stage in enumerate(self._stages):
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
-    def _shards_once(self, sum_s: float) -> None:
+    def _shards_once(self, rests_s: Sequence[float]) -> None:
         """Let the members of a group compute side by side with sleeps in the place of sums."""
         n_out = min(self._extent.n_out, _REST_TOKENS)
-        order: Order = {"do": "together", "model": "shard", "sums": False, "rest_s": sum_s}
+        order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
         order = {**order, "prompt": self._prompts[0], "n_out": n_out}
         self._shards.add(self._ask([(member, order) for member in self._members]))
 
