@@ -14,8 +14,7 @@ __all__ = ["Communication", "Cost", "MessageCost", "SumCost"]
 
 _MOST_BYTES = 1 << 40
 _MOST_POINTS = 1000
-_AWAKE = ("awake_send_s", "awake_receive_s")
-_OPTIONAL = (*_AWAKE, "exchange_s", "stretch_s")  # which older measurements lack
+_AWAKE = ("awake_send_s", "awake_receive_s")  # which older measurements lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +76,10 @@ class MessageCost:
 
 @dataclass(frozen=True, slots=True)
 class SumCost:
-    """Time that one sum over a group adds to the computation, including the wait for the slowest member.
-
-    Attributes
-    ----------
-    exchange_s, stretch_s
-        The part of it between the arrival of the last member and the return of all; and how long members
-        computed before it. None if not measured.
-    """
+    """Time that one sum over a group adds to the computation, including the wait for the slowest member."""
 
     size_bytes: int
     seconds: float
-    exchange_s: float | None = None
-    stretch_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +98,6 @@ class Communication:
         Overhead of the loop over passes: before the first pass, and per token.
     measured_at
         UTC, ISO 8601.
-    slowed_by_sum_s
-        What a member computes longer behind a sum than behind a sleep as long: a part of the sum's cost.
 
     Not modelled: networks other than the host's loopback, sums over more members than were measured.
     """
@@ -121,7 +109,6 @@ class Communication:
     step_before_s: float
     step_s: float
     measured_at: str
-    slowed_by_sum_s: float = 0.0
 
     @property
     def endpoint(self) -> Cost:
@@ -165,32 +152,13 @@ class Communication:
         """Cost of one sum."""
         return Cost.through([each.size_bytes for each in self.sums], [each.seconds for each in self.sums])
 
-    def exchange_s(self, stretch_s: float) -> float:
-        """Return the time of a sum from the arrival of the last member on [s], if measured.
-
-        Interpolated between the stretches of computing after which it was measured, and constant beyond them.
-        Sizes are left aside: up to 100 kB they matter less than how long the members' threads were busy.
-
-        Raises
-        ------
-        ValueError
-            If it was not measured.
-        """
-        found = [
-            (each.stretch_s, each.exchange_s)
-            for each in self.sums
-            if each.stretch_s is not None and each.exchange_s is not None
-        ]
-        stretches_s, exchanges_s = np.array(sorted(found)).T
-        return float(np.interp(stretch_s, stretches_s, exchanges_s))
-
     def facts(self) -> dict[str, Any]:
         """Return the measurements as plain values, without those that were not made."""
         facts = asdict(self)
-        for cost in (*facts["messages"], *facts["sums"]):
-            for key in _OPTIONAL:
-                if key in cost and cost[key] is None:  # profiles from before keep their digests
-                    del cost[key]
+        for message in facts["messages"]:
+            for key in _AWAKE:
+                if message[key] is None:  # profiles from before keep their digests
+                    del message[key]
         return facts
 
     def _cost(self, *names: str) -> Cost:
@@ -234,20 +202,12 @@ class Communication:
                 )
                 for each in facts["messages"]
             ),
-            sums=tuple(
-                SumCost(
-                    _size(each),
-                    _seconds(each, "seconds"),
-                    *(_seconds(each, key) if key in each else None for key in ("exchange_s", "stretch_s")),
-                )
-                for each in facts["sums"]
-            ),
+            sums=tuple(SumCost(_size(each), _seconds(each, "seconds")) for each in facts["sums"]),
             n_members=_size(facts, "n_members"),
             context=facts["context"],
             step_before_s=_seconds(facts, "step_before_s"),
             step_s=_seconds(facts, "step_s"),
             measured_at=facts["measured_at"],
-            slowed_by_sum_s=_seconds(facts, "slowed_by_sum_s") if "slowed_by_sum_s" in facts else 0.0,
         )
 
 

@@ -33,7 +33,7 @@ class Gauge:
     architecture
         The model.
     grid
-        What to measure; all of it is called once for warming up.
+        What to measure, of whole blocks; all of it is called once for warming up.
     fastest
         As for :func:`edgesim.measure.timing.measure_profile`.
     seed
@@ -61,8 +61,8 @@ class Gauge:
         prompts = [at for at, steps in visits if not steps and at.phase is Phase.PREFILL]
         decodes = [at for at, steps in visits if not steps and at.phase is Phase.DECODE]
         steps = [at for at, steps in visits if steps]
-        self._prompts = cycle([(at, False) for at in prompts if at.n_shards == 1])
-        self._decodes = cycle([(at, False) for at in decodes if at.n_shards == 1])
+        self._prompts = cycle([(at, False) for at in prompts])
+        self._decodes = cycle([(at, False) for at in decodes])
         self._steps = cycle([(at, True) for at in steps])
         self._n_decodes = 0
 
@@ -77,13 +77,9 @@ class Gauge:
         self._visit(*next(self._steps if is_step else self._decodes))
 
     def round(self) -> None:
-        """Make every visit once, in random order, first those of whole blocks.
-
-        Whole blocks and shards are never in use together, and would evict one another from the cache.
-        """
+        """Make every visit once, in random order."""
         visits = self._measuring.rounds.visits
-        shuffled = self._random.sample(visits, len(visits))
-        for at, steps in sorted(shuffled, key=lambda visit: visit[0].n_shards):
+        for at, steps in self._random.sample(visits, len(visits)):
             self._visit(at, steps)
 
     @torch.inference_mode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edgesim.measure.real.members import ShardTimes
+from edgesim.measure.real.exchanges import GroupTimes
 from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication
@@ -43,28 +43,24 @@ def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
     return replace(profile, points=points)
 
 
-def with_shards(profile: Profile, shards: ShardTimes, n_members: int, slowed_by_sum_s: float) -> Profile:
+def with_shards(profile: Profile, group: GroupTimes, n_members: int) -> Profile:
     """Add the shards of blocks, as measured in context, to the profile of whole ones.
 
     A decoding step's context makes no difference here, as it is short.
-
-    Parameters
-    ----------
-    slowed_by_sum_s
-        What a half of a block takes longer behind a sum than as measured.
     """
-    halves = {Component.ATTENTION: 1, Component.MLP: 1, Component.BLOCK: 2}
+    n_halves = {Component.ATTENTION: 1, Component.MLP: 1, Component.BLOCK: 2}
 
     def shard_s(point: Point) -> float:
-        stretches = shards.prompt if point.phase is Phase.PREFILL else shards.step
+        of_prompt = point.phase is Phase.PREFILL
+        stretches = group.prompt if of_prompt else group.step
         by_half = {Component.ATTENTION: stretches.attention_s, Component.MLP: stretches.mlp_s}
         own_s = by_half.get(point.component, stretches.attention_s + stretches.mlp_s)
-        return own_s + halves[point.component] * slowed_by_sum_s
+        return own_s + n_halves[point.component] * (0.0 if of_prompt else group.exchanges.slowed_s)
 
     points = tuple(
         replace(_having(point, shard_s(point)), n_shards=n_members)
         for point in profile.points
-        if point.component in halves
+        if point.component in n_halves
     )
     return replace(profile, points=(*profile.points, *points))
 
@@ -117,7 +113,7 @@ def with_messages(
     def charged(point: Point) -> Point:
         if point.component is Component.STEP and point.phase is Phase.PREFILL:
             return _having(point, point.median_s + head_slowed_s)
-        if point.component is not Component.BLOCK or point.n_shards > 1:
+        if point.component is not Component.BLOCK:
             return point
         added_s = handled_s(point) + slowed_s[point.phase] + preludes_s[point.phase, point.at]
         return _having(point, point.median_s + added_s / n_blocks)
@@ -140,14 +136,14 @@ def weighed(alone: Profile, beside: Profile, shares: Shares) -> Profile:
     Parameters
     ----------
     alone, beside
-        Of one model, measured at the same points; `beside` may have more, which remain as they are.
+        Of one model, measured at the same points.
     shares
         Share of the computing that is beside another process, by phase.
     """
     alone_s = {(point.of, point.at): point.median_s for point in alone.points}
 
     def taking(point: Point) -> Point:
-        own_s = alone_s.get((point.of, point.at), point.median_s)
+        own_s = alone_s[point.of, point.at]
         share = shares[point.phase]
         return _having(point, 1.0 / ((1.0 - share) / own_s + share / point.median_s))
 

@@ -12,9 +12,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from edgesim import runner
-from edgesim.measure.real.members import ShardTimes
+from edgesim.measure.real.exchanges import GroupTimes
 from edgesim.measure.real.rests import RestLosses
-from edgesim.model.communication import Communication, Cost
+from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Profile
 from edgesim.scenario.load import parse
 from edgesim.trace.reader import Trace
@@ -28,9 +28,7 @@ from edgesim.validate.local.shapes import ModelShape
 
 __all__ = ["predicted", "scenario", "stage_blocks"]
 
-_N_WEIGHINGS = (
-    3  # simulations with shares of the one before; what a fourth would change is far below a percent
-)
+_N_WEIGHINGS = 2  # a third changes a figure by less than 0.1 %
 _FASTEST = 1e14  # highest rate allowed in a scenario; such a link takes no time
 
 
@@ -50,7 +48,7 @@ def scenario(
     profiles: Sequence[Path],
     communication: Communication | None,
     model: Path,
-    shards: ShardTimes | None = None,
+    per_sum_s: float = 0.0,
 ) -> dict[str, Any]:
     """Return a setting as the contents of a scenario file.
 
@@ -59,11 +57,11 @@ def scenario(
     profiles
         Files of the devices' profiles, one for each; for a ring, they include the handling of messages.
     communication
-        Costs of messages and sums; not needed for a single device.
+        Costs of messages; needed for a ring.
     model
         Folder with the model's config.
-    shards
-        What a group's members compute between two sums; needed for a group.
+    per_sum_s
+        Time of a group's sum [s], all of it.
     """
     devices = _devices(setting)
     wire = {"rate": f"{_FASTEST:g} bit/s", "latency": "0 s"}
@@ -77,14 +75,8 @@ def scenario(
         cut = [last - first for first, last in stage_blocks(shape.architecture.n_blocks, setting.n_devices)]
         strategy = {"use": "pipeline", "partition": cut, "over": devices}
     elif setting.kind == "tensor":
-        assert communication is not None
-        assert shards is not None
-        cost = _summing(shape, extent, communication, shards)
-        # A star of two sends the tensor twice, one after the other.
-        rate_bps = _rate_bps(cost.s_per_byte / 2.0)
-        wire = {"rate": f"{rate_bps:.9g} bit/s", "latency": "0 s"}
         strategy = {"use": "tensor_parallel", "over": devices, "all_reduce": "star"}
-        strategy["per_sum"] = _time(cost.fixed_s)
+        strategy["per_sum"] = _time(per_sum_s)
     return {
         "name": "validate-local",
         "model": {"architecture": str(model), "dtype": "float32"},
@@ -128,47 +120,72 @@ def predicted(
     folder: Path,
     *,
     alone: Profile | None = None,
-    shards: ShardTimes | None = None,
+    group: GroupTimes | None = None,
 ) -> Figures:
     """Simulate a setting.
 
     Parameters
     ----------
     profiles
-        Of each device; where several compute at a time, of processes that do so without a pause.
+        Of each device; for a ring with several samples, of processes that compute all the time.
     losses
-        What processes compute more slowly after they have slept; None for a single device.
+        What processes compute more slowly after they have slept; needed for a ring.
     folder
         Folder for intermediate files; must not exist yet.
     alone
-        Profile of a process that computes alone. A stage of a ring with several samples computes beside
-        another one for a part of the time only; for which, is found by simulating it first without a pause.
-        None: `profiles` hold as they are.
-    shards
-        What a group's members compute between two sums; needed for a group.
+        Profile of a process while the others do nothing. A stage of a ring with several samples computes
+        beside another one for a part of the time, which is read from a simulation in which it always does,
+        and again from the next one. None: `profiles` hold as they are.
+    group
+        What a group computes between sums, and how long it exchanges; needed for a group.
     """
     folder.mkdir(parents=True)
     model = folder / shape.name
     model.mkdir()
     (model / "config.json").write_text(json.dumps(dict(shape.config)), encoding="utf-8")
+    if setting.kind == "single":
+        return _figures(_simulated(shape, setting, extent, profiles, communication, model), setting)
     if setting.kind == "tensor":
-        assert communication is not None
-        assert shards is not None
-        slowed_s = communication.slowed_by_sum_s
-        profiles = [with_shards(profile, shards, setting.n_devices, slowed_s) for profile in profiles]
-    if setting.kind != "pipeline":
-        trace = _simulated(shape, setting, extent, profiles, communication, model, shards)
-        return _figures(trace, setting)
+        assert group is not None
+        return _of_group(shape, setting, extent, profiles, group, model)
     assert communication is not None
     assert losses is not None
-    apart = profiles
-    for _ in range(1 if alone is None else _N_WEIGHINGS):
-        in_use = _stages_in_use(shape, setting, extent, apart, communication, losses)
+    in_use = _stages_in_use(shape, setting, extent, profiles, communication, losses)
+    trace = _simulated(shape, setting, extent, in_use, communication, model)
+    for _ in range(0 if alone is None else _N_WEIGHINGS):
+        assert alone is not None
+        shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
+        between = [weighed(alone, profile, share) for profile, share in zip(profiles, shares, strict=True)]
+        in_use = _stages_in_use(shape, setting, extent, between, communication, losses)
         trace = _simulated(shape, setting, extent, in_use, communication, model)
-        if alone is not None:
-            shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
-            apart = [weighed(alone, profile, share) for profile, share in zip(profiles, shares, strict=True)]
     return _figures(trace, setting)
+
+
+def _of_group(
+    shape: ModelShape,
+    setting: Setting,
+    extent: Extent,
+    profiles: Sequence[Profile],
+    group: GroupTimes,
+    model: Path,
+) -> Figures:
+    """Simulate a group with the sums of its prompt, and again with those of its decoding steps.
+
+    A scenario has one time for all sums, and a prompt's can be shorter or longer than a step's.
+    """
+    sharded = [with_shards(profile, group, setting.n_devices) for profile in profiles]
+    prompt, steps = (
+        _figures(_simulated(shape, setting, extent, sharded, None, model, per_sum_s), setting)
+        for per_sum_s in (group.prompt_sum_s, group.step_sum_s)
+    )
+    lasted_s = prompt.ttft_s + (extent.n_out - 1) * steps.tpot_s
+    with_steps_s = extent.n_out / steps.tokens_per_s  # members compute as long, whatever a sum takes
+    return Figures(
+        ttft_s=prompt.ttft_s,
+        tpot_s=steps.tpot_s,
+        tokens_per_s=extent.n_out / lasted_s,
+        utilisation=tuple(share * with_steps_s / lasted_s for share in steps.utilisation),
+    )
 
 
 def _stages_in_use(
@@ -212,7 +229,7 @@ def _simulated(
     profiles: Sequence[Profile],
     communication: Communication | None,
     model: Path,
-    shards: ShardTimes | None = None,
+    per_sum_s: float = 0.0,
 ) -> Trace:
     """Run the simulator; files of an earlier run beside the model's folder are replaced."""
     folder = model.parent
@@ -221,19 +238,9 @@ def _simulated(
         files.append(folder / f"profile-{number}.parquet")
         profile.save(files[-1])
     text = io.StringIO()
-    YAML().dump(scenario(shape, setting, extent, files, communication, model, shards), text)
+    YAML().dump(scenario(shape, setting, extent, files, communication, model, per_sum_s), text)
     prepared = runner.prepare(parse(text.getvalue(), folder=folder), force=True)
     return runner.run(prepared, folder / "trace", replace=True)
-
-
-def _summing(shape: ModelShape, extent: Extent, communication: Communication, shards: ShardTimes) -> Cost:
-    """Return the cost of a sum: the wait for the slowest member, and the exchange from its arrival on."""
-    sizes = [shape.architecture.activation_bytes(n_new) for n_new in (1, extent.n_prompt)]
-    sums_s = [
-        stretches.late_s + communication.exchange_s(stretches.mean_s)
-        for stretches in (shards.step, shards.prompt)
-    ]
-    return Cost.through(sizes, sums_s)
 
 
 def _devices(setting: Setting) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from edgesim.measure.grid import Grid
+from edgesim.measure.real.exchanges import SHORT_CONTEXT, Exchanges, GroupTimes, SumContext
 from edgesim.measure.real.generation_loops import Visit, busy_s
-from edgesim.measure.real.in_context import CONTEXT, PATIENCE_S, SHORT_CONTEXT, Context, form_ring, join_group
-from edgesim.measure.real.members import Members, ShardTimes
+from edgesim.measure.real.in_context import CONTEXT, PATIENCE_S, Context, form_ring, join_group
+from edgesim.measure.real.members import Members
 from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
 from edgesim.measure.trimmed_mean import typical
@@ -27,9 +27,9 @@ from edgesim.validate.local.shapes import ModelShape
 
 __all__ = ["AtWork", "hired"]
 
-_GAUGE = "gauge"
+_GAUGE, _ALONE = "gauge", "gauge alone"
 _MEMBERS = 2  # number of members in a group
-_REST_TOKENS = 6  # of which the last five are timed
+_REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
 _SUM_TOKENS = 8  # of the other model: sums scatter more than anything else
 
@@ -46,7 +46,7 @@ class AtWork:
     folder
         Folder for files exchanged between the processes.
     context
-        Config of the model for measuring messages and sums; None: the default one.
+        Config of the models for measuring messages and sums; None: the default ones.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class AtWork:
         self._gauges: list[Worker] = []
         self._hold(self._stages[:1], "whole", [{}])
         self._context: Context | None = None
-        self._sum_contexts: list[Context] = []
+        self._sum_contexts: list[SumContext] = []
         if self._members:
             parts = [{"blocks": list(cut)} for cut in stage_blocks(architecture.n_blocks, len(cores))]
             self._hold(self._stages, "stage", parts)
@@ -81,8 +81,10 @@ class AtWork:
             join_group(crew, self._members, folder)
             pair = self._stages[0], self._stages[1]
             self._context = Context(crew, pair, context or CONTEXT)
-            short = Context(crew, pair, context or SHORT_CONTEXT, name="short-context")
-            self._sum_contexts = [self._context, short]
+            self._sum_contexts = [
+                SumContext(crew, pair, context or CONTEXT, "long stretches"),
+                SumContext(crew, pair, context or SHORT_CONTEXT, "short stretches"),
+            ]
 
     def begin_communication(self) -> None:
         """Start measuring the cost of messages and sums, if there are several processes."""
@@ -90,17 +92,19 @@ class AtWork:
         self._shards = Members(2 * self._shape.architecture.n_blocks)
         self._before_s: list[float] = []
         self._steps_s: list[float] = []
+        if self._context is not None:
+            self._context.begin()
         for each in self._sum_contexts:
             each.begin()
 
-    def message_once(self) -> None:
+    def communicate_once(self) -> None:
         """Measure messages once more, the steps between passes, and what stages lose by sleeping."""
         if self._context is None:
             return
         is_pair = len(self._stages) == _MEMBERS
         if not is_pair:
             form_ring(self._crew, self._members)
-        self._context.turn_messages()
+        self._context.turn()
         if not is_pair:
             form_ring(self._crew, self._stages)
         self._step_once()
@@ -109,26 +113,25 @@ class AtWork:
     def sum_once(self) -> None:
         """Measure sums once more, and what the members of a group compute between them."""
         for context in self._sum_contexts:
-            context.turn_sums(_SUM_TOKENS)
+            context.turn(_SUM_TOKENS)
             self._shards_once(context.rests_s())
 
     def rest_losses(self, fastest: int) -> RestLosses | None:
         """Return what passes lose after sleeps; None with a single process."""
         return None if self._context is None else self._rests.losses(fastest)
 
-    def shard_times(self, fastest: int) -> ShardTimes | None:
-        """Return what a group's members compute between two sums; None with a single process."""
-        return self._shards.times(fastest)
+    def group_times(self, fastest: int) -> GroupTimes | None:
+        """Return what a group computes between sums, and its exchanges; None with a single process."""
+        if not self._sum_contexts:
+            return None
+        return GroupTimes(*self._shards.times(fastest), Exchanges.of(self._sum_contexts, fastest))
 
     def communication(self, fastest: int) -> Communication | None:
         """Return the cost of messages and sums, with this model's own loop steps; None with one process."""
         if self._context is None:
             return None
-        found = self._context.communication(fastest)
-        others = [each.sum_costs(fastest) for each in self._sum_contexts if each is not self._context]
         return replace(
-            found,
-            sums=tuple(chain(found.sums, *others)),
+            self._context.communication(fastest),
             step_before_s=float(typical(self._before_s, fastest)),
             step_s=float(typical(self._steps_s, fastest)),
         )
@@ -181,7 +184,10 @@ class AtWork:
         return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
 
     def begin_profiles(self, n_gauges: int, *, fastest: int, seed: int) -> None:
-        """Start measuring profiles in `n_gauges` processes."""
+        """Start measuring profiles in `n_gauges` processes at the same time.
+
+        If there are several, one of them also measures the same while the others do nothing.
+        """
         n_prompt = self._extent.n_prompt
         last = n_prompt + self._extent.n_out
         grid = Grid(
@@ -195,7 +201,6 @@ class AtWork:
         order = {
             **self._shape.order(),
             "do": "gauge",
-            "as": _GAUGE,
             "grid": {key: list(values) for key, values in grid.facts().items()},
             "fastest": fastest,
             "seed": seed,
@@ -204,19 +209,28 @@ class AtWork:
             n_blocks = self._shape.architecture.n_blocks
             (_, largest), *_ = stage_blocks(n_blocks, len(self._stages))
             order["most_blocks"] = largest
-        self._ask([(gauge, order) for gauge in self._gauges])
+        self._ask([(gauge, {**order, "as": _GAUGE}) for gauge in self._gauges])
+        if n_gauges > 1:
+            self._ask([(self._gauges[0], {**order, "as": _ALONE})])
 
     def measure_once(self) -> None:
         """Measure every point of the profiles once more, in all their processes at the same time."""
         self._ask([(gauge, {"do": "round", "gauge": _GAUGE}) for gauge in self._gauges])
+        if len(self._gauges) > 1:
+            self._ask([(self._gauges[0], {"do": "round", "gauge": _ALONE})])
 
     def profiles(self) -> list[Profile]:
-        """Return the profiles, from the measurements since :meth:`begin_profiles`."""
-        files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(self._gauges)]
+        """Return the profiles, from the measurements since :meth:`begin_profiles`.
+
+        If there are several, the last one is that of a process beside others that do nothing.
+        """
+        gauges = [(gauge, _GAUGE) for gauge in self._gauges]
+        gauges += [(gauge, _ALONE) for gauge in self._gauges[: len(self._gauges) > 1]]
+        files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(gauges)]
         self._ask(
             [
-                (gauge, {"do": "profile", "gauge": _GAUGE, "file": str(file)})
-                for gauge, file in zip(self._gauges, files, strict=True)
+                (gauge, {"do": "profile", "gauge": name, "file": str(file)})
+                for (gauge, name), file in zip(gauges, files, strict=True)
             ]
         )
         return [Profile.load(file) for file in files]

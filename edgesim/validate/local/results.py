@@ -45,7 +45,7 @@ def _of_shape(result: ShapeResult) -> dict[str, Any]:
         "other_load_cores": result.other_load_cores,
         "communications": [each.facts() for each in result.communications],
         "rest_losses": [asdict(each) for each in result.losses],
-        "shard_times": [asdict(each) for each in result.shards],
+        "group_times": [asdict(each) for each in result.groups],
         "profiles": result.profiles,
         "settings": [
             {

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from edgesim.measure.real.members import ShardTimes
+from edgesim.measure.real.exchanges import GroupTimes
 from edgesim.measure.real.rests import RestLosses
 from edgesim.measure.real.worker_pool import free_cores
 from edgesim.model.communication import Communication
@@ -54,7 +54,7 @@ class Plan:
     fastest
         As for :func:`edgesim.measure.trimmed_mean.typical`; used for all times.
     context
-        Config of the model for measuring messages and sums; None: the default one.
+        Config of the models for measuring messages and sums; None: the default ones.
     """
 
     extent: Extent = field(default_factory=Extent)
@@ -97,8 +97,8 @@ class ShapeResult:
         Measured costs of messages and sums, by repetition.
     losses
         What passes lost after sleeps, by repetition.
-    shards
-        What a group's members computed between two sums, by repetition.
+    groups
+        What a group computed between sums, and its exchanges, by repetition.
     profiles
         Facts of the profiles, by repetition, with the single process's first.
     other_load_cores
@@ -111,7 +111,7 @@ class ShapeResult:
     logits_error: float
     communications: list[Communication]
     losses: list[RestLosses]
-    shards: list[ShardTimes]
+    groups: list[GroupTimes]
     profiles: list[list[dict[str, Any]]]
     other_load_cores: float = 0.0
 
@@ -159,7 +159,7 @@ def _of_shape(
 ) -> ShapeResult:
     real: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
     foreseen: dict[Setting, list[Figures]] = {setting: [] for setting in wanted}
-    communications, losses, shards, profiles = [], [], [], []
+    communications, losses, groups, profiles = [], [], [], []
     has_equal_ids, reference, logits_error, loads = True, None, 0.0, []
     if len(cores) < 2:
         wanted = [setting for setting in wanted if setting.kind == "single"]
@@ -179,7 +179,7 @@ def _of_shape(
             profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
             communications += [] if taken.communication is None else [taken.communication]
             losses += [] if taken.losses is None else [taken.losses]
-            shards += [] if taken.shards is None else [taken.shards]
+            groups += [] if taken.group is None else [taken.group]
             for setting in wanted:
                 real[setting].append(of_runs(taken.runs[setting], plan.fastest))
                 foreseen[setting].append(
@@ -192,7 +192,7 @@ def _of_shape(
                         taken.losses,
                         folder / f"run-{next(numbers)}",
                         alone=taken.alone(setting),
-                        shards=taken.shards,
+                        group=taken.group,
                     )
                 )
     return ShapeResult(
@@ -208,7 +208,7 @@ def _of_shape(
         logits_error=logits_error,
         communications=communications,
         losses=losses,
-        shards=shards,
+        groups=groups,
         profiles=profiles,
     )
 
@@ -236,8 +236,8 @@ class _Repetition:
     """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
     Settings in which one process computes at a time are predicted with the profile of one process, measured
-    between the tokens of the single device's runs. Those in which several compute are predicted with profiles
-    measured in two processes at the same time, which share the memory and the last-level cache.
+    between the tokens of the single device's runs. Rings in which several compute lie between two others: of
+    two processes at the same time, which share the memory and the last-level cache, and of one of them alone.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -248,10 +248,11 @@ class _Repetition:
         self.lone = self._measured(
             1, [setting for setting in wanted if not setting.is_crowded], plan, seed=number
         )[0]
-        self.crowded = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
+        measured = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
+        self.crowded, self._alone = measured[:_CROWD], measured[_CROWD:]
         self.communication = at_work.communication(plan.fastest)
         self.losses = at_work.rest_losses(plan.fastest)
-        self.shards = at_work.shard_times(plan.fastest)
+        self.group = at_work.group_times(plan.fastest) if crowded else None
 
     def _measured(
         self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
@@ -259,7 +260,7 @@ class _Repetition:
         """Measure profiles, interleaved with real runs."""
         self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
         for _ in range(plan.n_runs):
-            self._at_work.message_once()
+            self._at_work.communicate_once()
             if n_gauges > 1:  # beside the runs with sums only
                 self._at_work.sum_once()
             for number, setting in enumerate(meanwhile):
@@ -284,7 +285,8 @@ class _Repetition:
         if setting.kind != "pipeline" or not setting.is_crowded:
             return None
         assert self.communication is not None
-        return with_loop_steps(self.lone, self.communication)
+        (alone,) = self._alone
+        return with_loop_steps(alone, self.communication)
 
     def has_ids(self, reference: list[int]) -> bool:
         """Return whether all runs gave the same answer to each prompt, and `reference` to the first one."""

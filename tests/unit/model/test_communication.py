@@ -60,19 +60,8 @@ def test_ends_that_are_awake_cost_what_was_measured_or_as_much_as_any() -> None:
 def test_files_from_before_some_costs_were_measured_are_read_and_keep_their_facts() -> None:
     facts = json.loads(json.dumps(FOUND.facts()))
     assert set(facts["messages"][0]) == {"size_bytes", "send_s", "transit_s", "receive_s", "slowed_s"}
-    assert set(facts["sums"][0]) == {"size_bytes", "seconds"}
-    del facts["slowed_by_sum_s"]
 
     assert Communication.of(facts) == FOUND
-
-
-def test_an_exchange_is_interpolated_between_the_stretches_after_which_it_was_measured() -> None:
-    sums = (SumCost(8, 9.0, 2e-3, 5e-3), SumCost(4, 9.0, 1e-3, 1e-3), SumCost(9, 9.0))
-    found = replace(FOUND, sums=sums)
-
-    assert found.exchange_s(2e-3) == pytest.approx(1.25e-3)
-    assert (found.exchange_s(0.0), found.exchange_s(1.0)) == (1e-3, 2e-3)
-    assert Communication.of(json.loads(json.dumps(found.facts()))) == found
 
 
 def test_neither_part_of_a_cost_is_below_zero() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -52,22 +51,3 @@ def test_a_sum_lasts_from_its_last_member_until_all_have_left() -> None:
 
     assert found.sums(8) == pytest.approx((0.7 + 1.0) / 2)
     assert found.sums(1) == pytest.approx(1.0)
-
-
-def test_a_sum_slows_a_member_by_what_a_sleep_does_not() -> None:
-    found = _Found(n_blocks=2)
-    # Sums or sleeps of one second in a prompt and a decoding step, and what is computed before each of them.
-    prompt_s = [1.0, 3.0, 2.0, 3.0]
-
-    def answer(step_s: list[float] | None) -> dict[str, object]:
-        ends_s = np.cumsum([*prompt_s, *(step_s or ())]) + np.arange(4 + len(step_s or ()))
-        slept_s = [(end_s, end_s + 1.0) for end_s in ends_s.tolist()] if step_s else []
-        return {"began_at_s": 0.0, "emitted_at_s": [[13.0, 20.0]], "sums_s": slept_s}
-
-    found.note_members("sums", 8, [answer([2.0, 0.5, 0.4, 0.5])] * 2)
-    found.note_members("apart", 8, [answer(None)] * 2)
-    found.note_members("rests", 8, [answer([2.0, 0.4, 0.2, 0.4])] * 2)
-
-    assert found.slowed_by_sum_s() == pytest.approx((0.1 + 0.2) / 2)
-    assert found.passes("apart 1") == pytest.approx(7.0)
-    assert found.sums(8) == found.sums(1) == pytest.approx(1.0)

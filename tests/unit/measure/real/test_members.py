@@ -14,7 +14,7 @@ def slept(*computed_s: float, rest_s: float = 0.25) -> list[tuple[float, float]]
     return [(float(end_s), float(end_s) + rest_s) for end_s in ends_s]
 
 
-def test_stretches_are_told_apart_by_their_places_in_a_pass() -> None:
+def test_stretches_are_distinguished_by_their_places_in_a_pass() -> None:
     """Two blocks: embedding and attention, MLP, attention, MLP; a prompt and two decoding steps."""
     members = Members(n_sums=4)
     one = slept(9.0, 3.0, 1.0, 5.0, *(8.0, 0.4, 0.1, 0.6), *(8.0, 0.5, 0.2, 0.7))
@@ -22,15 +22,16 @@ def test_stretches_are_told_apart_by_their_places_in_a_pass() -> None:
 
     members.add([{"sums_s": one}, {"sums_s": other}])
 
-    found = members.times(fastest=1)
-    assert found is not None
-    assert found.prompt.attention_s == pytest.approx(1.0)
-    assert found.prompt.mlp_s == pytest.approx((3.0 + 4.0 + 5.0 + 4.0) / 4)
-    # The slowest of two is half their difference above the mean.
-    assert found.prompt.late_s == pytest.approx((0.5 + 0.0 + 0.5) / 3)
-    assert found.step.attention_s == pytest.approx((0.2 + 0.2) / 2)
-    assert found.step.mlp_s == pytest.approx((0.45 + 0.6) / 2)
-    assert found.step.late_s == pytest.approx(((0.0 + 0.1 + 0.1) / 3 + 0.0) / 2)
+    prompt, step = members.times(fastest=1)
+    assert prompt.attention_s == pytest.approx(1.0)
+    assert prompt.mlp_s == pytest.approx((3.0 + 4.0 + 5.0 + 4.0) / 4)
+    assert prompt.mean_s == pytest.approx((1.0 + 4.0) / 2)
+    # The slower of two takes half their difference longer than their mean.
+    assert prompt.late_s == pytest.approx((0.5 + 0.0 + 0.5) / 3)
+    assert step.attention_s == pytest.approx((0.2 + 0.2) / 2)
+    assert step.mlp_s == pytest.approx((0.45 + 0.6) / 2)
+    # The first of a step follows the head and the embedding.
+    assert step.late_s == pytest.approx(((0.5 + 0.0 + 0.1 + 0.1) / 4 + 1.0 / 4) / 2)
 
 
 def test_a_wait_is_for_the_slowest_of_any_number() -> None:
@@ -40,10 +41,5 @@ def test_a_wait_is_for_the_slowest_of_any_number() -> None:
 
     members.add([{"sums_s": slept(*each)} for each in computed_s])
 
-    found = members.times(fastest=1)
-    assert found is not None
-    assert found.step.late_s == pytest.approx(1.0 + 1 / 2 + 1 / 3 - 1.0, rel=0.05)  # a harmonic number
-
-
-def test_without_a_group_there_is_nothing() -> None:
-    assert Members(n_sums=4).times(fastest=1) is None
+    _, step = members.times(fastest=1)
+    assert step.late_s == pytest.approx(1.0 + 1 / 2 + 1 / 3 - 1.0, rel=0.05)  # a harmonic number

@@ -134,17 +134,13 @@ def test_shares_are_of_the_time_in_which_any_other_stage_computes() -> None:
 
 
 def test_a_profile_is_weighed_point_by_point() -> None:
-    beside = slower(profile(SHAPE), 2.0)
-    alone = replace(profile(SHAPE), points=profile(SHAPE).points[1:])
+    alone, beside = profile(SHAPE), slower(profile(SHAPE), 2.0)
 
     found = weighed(alone, beside, {Phase.PREFILL: 0.5, Phase.DECODE: 0.25})
 
-    assert found.points[0] == beside.points[0]  # of which nothing else is known
-    for before, after in zip(beside.points[1:], found.points[1:], strict=True):
+    for before, after in zip(beside.points, found.points, strict=True):
         share = {Phase.PREFILL: 0.5, Phase.DECODE: 0.25}[before.phase]
-        alone_s, beside_s = before.median_s / 2, before.median_s
-        # What is done in a share of the time at either speed is the whole.
-        assert (1.0 - share) * after.median_s / alone_s + share * after.median_s / beside_s == pytest.approx(
-            1
-        )
+        # What is done in these shares of the time, at either speed, is the whole.
+        done = after.median_s * ((1.0 - share) / (before.median_s / 2) + share / before.median_s)
+        assert done == pytest.approx(1.0)
         assert (after.of, after.at) == (before.of, before.at)

@@ -12,7 +12,8 @@ import pytest
 from timed_parts import MS, SHAPE, profile
 
 from edgesim.errors import InputError
-from edgesim.measure.real.members import ShardTimes, Stretches
+from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes
+from edgesim.measure.real.members import Stretches
 from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
@@ -28,16 +29,16 @@ EXTENT = Extent(n_prompt=16, n_out=5)
 STATE_BYTES = 64 * 4
 
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
-SUM_S, SUM_PER_S = 300e-6, 0.1  # after a stretch of 1 ms, and more after longer ones
-SLOWED_BY_SUM_S = 25e-6
 LOSSES = RestLosses(
     stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
     head_s=SLOWED_S / 3,
 )
-SHARDS = ShardTimes(
+GROUP = GroupTimes(
     prompt=Stretches(attention_s=5e-3, mlp_s=7e-3, late_s=150e-6),
     step=Stretches(attention_s=0.5e-3, mlp_s=2e-3, late_s=50e-6),
+    # A prompt's exchange is the shorter one.
+    exchanges=Exchanges((ExchangePoint(1.275e-3, 900e-6), ExchangePoint(6e-3, 400e-6)), slowed_s=25e-6),
 )
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
 
@@ -46,14 +47,12 @@ def communication() -> Communication:
     sizes = (STATE_BYTES, 16 * STATE_BYTES)
     return Communication(
         messages=tuple(MessageCost(size, SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S) for size in sizes),
-        # In between, on a line; the sizes do not matter to a group's exchange.
-        sums=(SumCost(1000, 9.0, SUM_S, 1e-3), SumCost(10, 9.0, SUM_S + 4e-3 * SUM_PER_S, 5e-3)),
+        sums=(SumCost(STATE_BYTES, 9.0),),  # of which no use is made
         n_members=2,
         context="none",
         step_before_s=STEP_BEFORE_S,
         step_s=STEP_S,
         measured_at="2026-01-01T00:00:00+00:00",
-        slowed_by_sum_s=SLOWED_BY_SUM_S,
     )
 
 
@@ -68,7 +67,7 @@ def foresee(tmp_path: Path) -> Foresee:
             charged = with_loop_steps(charged, communication())
         folder = tmp_path / f"run of {setting.n_samples}"
         profiles = [charged] * setting.n_devices
-        return predicted(SHAPE, setting, EXTENT, profiles, communication(), LOSSES, folder, shards=SHARDS)
+        return predicted(SHAPE, setting, EXTENT, profiles, communication(), LOSSES, folder, group=GROUP)
 
     return figures
 
@@ -264,16 +263,17 @@ def test_a_group_computes_shards_and_waits_for_its_slowest_and_sums_twice_in_eve
 ) -> None:
     found = foresee(Setting(kind="tensor", n_devices=2))
 
-    def pass_s(stretches: Stretches, ends_ms: float) -> float:
-        block_s = stretches.attention_s + stretches.mlp_s + 2 * SLOWED_BY_SUM_S
-        exchange_s = SUM_S + SUM_PER_S * min(4e-3, (stretches.attention_s + stretches.mlp_s) / 2 - 1e-3)
-        return 3 * block_s + ends_ms * 1e-3 + 6 * (stretches.late_s + exchange_s) + STEP_S
+    def pass_s(computed_s: float, sum_s: float, ends_ms: float) -> float:
+        return 3 * computed_s + ends_ms * 1e-3 + 6 * sum_s + STEP_S
 
-    assert found.ttft_s == pytest.approx(pass_s(SHARDS.prompt, 3.5) + STEP_BEFORE_S, rel=1e-5)
-    assert found.tpot_s == pytest.approx(pass_s(SHARDS.step, 2.1), rel=1e-5)
-    lasted_s = found.ttft_s + 4 * found.tpot_s
-    shards_s = 3 * (12e-3 + 4 * 2.5e-3 + 5 * 2 * SLOWED_BY_SUM_S)
-    assert found.utilisation[1] == pytest.approx(shards_s / lasted_s, rel=1e-5)
+    ttft_s = pass_s(12e-3, 150e-6 + 400e-6, 3.5) + STEP_BEFORE_S
+    tpot_s = pass_s(2.5e-3 + 2 * 25e-6, 50e-6 + 900e-6, 2.1)
+    assert (found.ttft_s, found.tpot_s) == pytest.approx((ttft_s, tpot_s), rel=1e-5)
+    lasted_s = ttft_s + 4 * tpot_s
+    assert found.tokens_per_s == pytest.approx(5 / lasted_s, rel=1e-5)
+    shards_s = 3 * (12e-3 + 4 * (2.5e-3 + 2 * 25e-6))
+    ends_s = (3.5 + 4 * 2.1) * 1e-3 + 5 * STEP_S + STEP_BEFORE_S
+    assert found.utilisation == pytest.approx(((shards_s + ends_s) / lasted_s, shards_s / lasted_s), rel=1e-5)
 
 
 def test_blocks_are_cut_evenly_and_settings_are_those_that_the_host_has_cores_for() -> None:
