@@ -227,12 +227,8 @@ class AtWork:
         gauges = [(gauge, _GAUGE) for gauge in self._gauges]
         gauges += [(gauge, _ALONE) for gauge in self._gauges[: len(self._gauges) > 1]]
         files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(gauges)]
-        self._ask(
-            [
-                (gauge, {"do": "profile", "gauge": name, "file": str(file)})
-                for (gauge, name), file in zip(gauges, files, strict=True)
-            ]
-        )
+        for (gauge, name), file in zip(gauges, files, strict=True):
+            self._ask([(gauge, {"do": "profile", "gauge": name, "file": str(file)})])
         return [Profile.load(file) for file in files]
 
     # --- internals ----------------------------------------------------------------------------------------
