@@ -69,8 +69,8 @@ class Exchanges:
     def after(self, stretch_s: float) -> float:
         """Return the time of an exchange after a stretch of computing [s].
 
-        Interpolated between the measured stretches, and constant beyond them. Sizes are left aside: up to
-        some 100 kB they matter less.
+        Interpolated between the measured stretches, and constant beyond them. Sizes are left aside: up to the
+        115 kB of the largest one measured, they matter less.
         """
         found = sorted((each.stretch_s, each.exchange_s) for each in self.points)
         stretches_s, exchanges_s = zip(*found, strict=True)
