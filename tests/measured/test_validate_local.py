@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 
 CONTEXT = {**shape_named("tiny").config, "num_key_value_heads": 4}
-PLAN = Plan(extent=Extent(n_prompt=8, n_out=5), n_repetitions=1, n_runs=2, context=CONTEXT)
+PLAN = Plan(extent=Extent(n_prompt=8, n_out=5), n_repetitions=1, n_runs=1, context=CONTEXT)
 
 
 @pytest.mark.parametrize("name", ["tiny", pytest.param("tiny-gpt2", marks=long_only("a minute"))])
@@ -41,6 +41,12 @@ def test_every_setting_runs_and_all_processes_compute_the_same_model(name: str) 
                 one.setting.name,
                 each.figure,
             )
+    for group in result.groups:
+        times_s = [each for part in (group.prompt, group.step) for each in (part.attention_s, part.mlp_s)]
+        times_s += [each for point in group.exchanges.points for each in (point.stretch_s, point.exchange_s)]
+        assert min(times_s) > 0.0
+        assert len(group.exchanges.points) == 4  # of a prompt and a step between stretches of either model
+    assert len(result.groups) == (n_cores > 1)
     told = json.loads(json.dumps(facts([result], PLAN)))
     assert told["models"][0]["settings"][0]["name"] == "single device"
     assert markdown([result]).count("\n|") == 2 + sum(len(one.comparisons) for one in result.settings)

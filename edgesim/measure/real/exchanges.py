@@ -35,6 +35,7 @@ SHORT_CONTEXT: dict[str, Any] = {
 """A model of 4 M parameters: half a block's shard takes less than a millisecond in a decoding step."""
 
 _N_PROMPT = 32
+_FURTHER_PROMPTS = 4  # so that a prompt's sums, a few in each, are as many as those of decoding steps
 _N_RESTS = 499  # a prime, so that a sleep meets another half of a block each time
 _SEED = 5
 
@@ -154,22 +155,27 @@ class SumContext:
         self._orders = cycle([("sums", "rests"), ("rests", "sums")])
 
     def turn(self, n_out: int) -> None:
-        """Run the group once with sums and once with sleeps in their place.
+        """Run the group once with sums and once with sleeps in their place, and further prompts with sums.
 
         Parameters
         ----------
         n_out
-            Tokens generated, at least two.
+            Tokens generated, at least two; of further prompts, one.
         """
         for way in next(self._orders):
-            rests_s = self.rests_s() if way == "rests" else []
-            order: Order = {"do": "together", "model": self._name, "sums": way == "sums", "rests_s": rests_s}
-            order = {**order, "prompt": self._prompt, "n_out": n_out}
-            asked = [(worker, order) for worker in self._workers]
-            answers = self._crew.ask(asked, timeout_s=PATIENCE_S)
-            self._behind[way].add(answers)
-            if way == "sums":
-                self._add_sums(np.array([answer["sums_s"] for answer in answers]))
+            self._run(way, n_out)
+        for _ in range(_FURTHER_PROMPTS):
+            self._run("sums", 1)
+
+    def _run(self, way: str, n_out: int) -> None:
+        rests_s = self.rests_s() if way == "rests" else []
+        order: Order = {"do": "together", "model": self._name, "sums": way == "sums", "rests_s": rests_s}
+        order = {**order, "prompt": self._prompt, "n_out": n_out}
+        asked = [(worker, order) for worker in self._workers]
+        answers = self._crew.ask(asked, timeout_s=PATIENCE_S)
+        self._behind[way].add(answers)
+        if way == "sums":
+            self._add_sums(np.array([answer["sums_s"] for answer in answers]))
 
     def _add_sums(self, instants_s: Any) -> None:
         """Store the instants at which members entered and left sums [member, sum, 2]."""

@@ -261,11 +261,11 @@ class AtWork:
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
     def _shards_once(self, rests_s: Sequence[float]) -> None:
-        """Let the members of a group compute side by side with sleeps in the place of sums."""
-        n_out = min(self._extent.n_out, _REST_TOKENS)
-        order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
-        order = {**order, "prompt": self._prompts[0], "n_out": n_out}
-        self._shards.add(self._ask([(member, order) for member in self._members]))
+        """Let the members of a group compute side by side with sleeps in the place of sums, two prompts."""
+        for n_out in (min(self._extent.n_out, _REST_TOKENS), 1):
+            order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
+            order = {**order, "prompt": self._prompts[0], "n_out": n_out}
+            self._shards.add(self._ask([(member, order) for member in self._members]))
 
     def _hold(self, workers: Sequence[Worker], name: str, parts: Sequence[dict[str, Any]]) -> None:
         order = {**self._shape.order(), "do": "hold", "as": name}

@@ -50,7 +50,7 @@ class Workers:
             entered_at_s = at_s + LATE_S * rank * sums
             at_s += LATE_S + exchanged_s if sums else rests_s[number]
             found.append((entered_at_s, at_s))
-        return found
+        return found[: 4 * n_out]
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ def test_members_sleep_as_long_as_they_waited_in_sums_and_neither_run_is_always_
 ) -> None:
     ways = [order for order in measured[0].orders if order["do"] == "together"]
 
-    assert [order["sums"] for order in ways] == [True, False, False, True] * 2
+    assert [order["sums"] for order in ways if order["n_out"] > 1] == [True, False, False, True] * 2
+    assert sum(order["sums"] for order in ways if order["n_out"] == 1) == 4 * 4
     waits_s = [LATE_S + 0.5, 0.5, LATE_S + 4.5, 4.5]
     rests_s = np.array([order["rests_s"] for order in ways if not order["sums"]])
     assert np.unique(rests_s.round(6)) == pytest.approx(sorted(waits_s))
