@@ -41,9 +41,7 @@ class Workers:
             return [{} for _ in orders]
         return [{"sums_s": self._instants(rank, **order)} for rank, (_, order) in enumerate(orders)]
 
-    def _instants(
-        self, rank: int, *, sums: bool, rests_s: list[float], **_: Any
-    ) -> list[tuple[float, float]]:
+    def _instants(self, rank: int, *, sums: bool, rests_s: list[float], n_out: int, **_: Any) -> Any:
         at_s, found = 0.0, []
         for number, (computed_s, exchanged_s) in enumerate(zip(COMPUTED_S, EXCHANGED_S, strict=True)):
             at_s += computed_s + LONGER_S * sums
