@@ -1,8 +1,8 @@
 """How long a group's members exchange their results: measured between stretches of another model's computing.
 
-A sum begins when its last member arrives. Until all have its result takes half a millisecond or several, as
-threads of several processes have to be woken and scheduled; how often which depends on how long the members
-have computed before.
+A sum begins when its last member arrives. It takes half a millisecond or several until all members have the
+result, because threads of several processes have to be woken and scheduled; how often it takes the longer
+time depends on how long the members have computed before.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ SHORT_CONTEXT: dict[str, Any] = {
 """A model of 4 M parameters: half a block's shard takes less than a millisecond in a decoding step."""
 
 _N_PROMPT = 32
-_FURTHER_PROMPTS = 4  # so that a prompt's sums, a few in each, are as many as those of decoding steps
-_N_RESTS = 499  # a prime, so that a sleep meets another half of a block each time
+_FURTHER_PROMPTS = 4  # so that there are nearly as many of them as of decoding steps
+_N_RESTS = 500  # more than the sums of most runs, so that few are repeated
 _SEED = 5
 
 
@@ -47,7 +47,7 @@ class ExchangePoint:
     Attributes
     ----------
     stretch_s
-        How long members had computed before it; mean over sums.
+        How long members compute in half a block; the stretch before a pass's first sum is left out.
     """
 
     stretch_s: float
@@ -70,8 +70,8 @@ class Exchanges:
     def after(self, stretch_s: float) -> float:
         """Return the time of an exchange after a stretch of computing [s].
 
-        Interpolated between the measured stretches, and constant beyond them. Sizes are left aside: up to the
-        115 kB of the largest one measured, they matter less.
+        Interpolated between the measured stretches, and constant beyond them. Sizes are left aside: those of
+        prompts are larger, up to 115 kB as measured, and so are their stretches.
         """
         found = sorted((each.stretch_s, each.exchange_s) for each in self.points)
         stretches_s, exchanges_s = zip(*found, strict=True)

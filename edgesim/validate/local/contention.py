@@ -1,4 +1,4 @@
-"""Stages of a ring that compute at the same time slow each other down: for how much of their passes they do.
+"""Share of their passes in which stages of a ring compute at the same time, and slow each other down.
 
 Processes on one host share its memory and its last-level cache. A profile measured in one process, and one
 measured in two that compute all the time, are the ends between which a stage's pass lies: a fast stage

@@ -71,7 +71,7 @@ def with_messages(
     n_blocks: int,
     *,
     is_first: bool,
-    handling_s: float,
+    handled_s: float,
     slowed_s: Mapping[Phase, float],
     head_slowed_s: float = 0.0,
 ) -> Profile:
@@ -91,7 +91,7 @@ def with_messages(
         Blocks of the stage.
     is_first
         Whether the stage has the embedding.
-    handling_s
+    handled_s
         Handling of the two messages of a decoding step [s]; those of a prompt find their receivers asleep.
     slowed_s
         What a pass loses because the process has slept until its message arrived [s], by phase.
@@ -100,9 +100,9 @@ def with_messages(
     """
     asleep, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
 
-    def handled_s(point: Point) -> float:
+    def both_s(point: Point) -> float:
         is_prompt = point.phase is Phase.PREFILL
-        return 2.0 * asleep.seconds(point.n_new * state_bytes) if is_prompt else handling_s
+        return 2.0 * asleep.seconds(point.n_new * state_bytes) if is_prompt else handled_s
 
     preludes_s = {
         (point.phase, point.at): 0.0 if is_first else point.median_s
@@ -115,7 +115,7 @@ def with_messages(
             return _having(point, point.median_s + head_slowed_s)
         if point.component is not Component.BLOCK:
             return point
-        added_s = handled_s(point) + slowed_s[point.phase] + preludes_s[point.phase, point.at]
+        added_s = both_s(point) + slowed_s[point.phase] + preludes_s[point.phase, point.at]
         return _having(point, point.median_s + added_s / n_blocks)
 
     return replace(profile, points=tuple(charged(point) for point in profile.points))

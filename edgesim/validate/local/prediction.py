@@ -152,12 +152,12 @@ def predicted(
     assert losses is not None
     in_use = _stages_in_use(shape, setting, extent, profiles, communication, losses)
     trace = _simulated(shape, setting, extent, in_use, communication, model)
-    for _ in range(0 if alone is None else _N_WEIGHINGS):
-        assert alone is not None
-        shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
-        between = [weighed(alone, profile, share) for profile, share in zip(profiles, shares, strict=True)]
-        in_use = _stages_in_use(shape, setting, extent, between, communication, losses)
-        trace = _simulated(shape, setting, extent, in_use, communication, model)
+    if alone is not None:
+        for _ in range(_N_WEIGHINGS):
+            shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
+            between = [weighed(alone, each, share) for each, share in zip(profiles, shares, strict=True)]
+            in_use = _stages_in_use(shape, setting, extent, between, communication, losses)
+            trace = _simulated(shape, setting, extent, in_use, communication, model)
     return _figures(trace, setting)
 
 
@@ -211,7 +211,7 @@ def _stages_in_use(
             communication,
             last - first,
             is_first=first == 0,
-            handling_s=handled_s[number],
+            handled_s=handled_s[number],
             slowed_s={
                 Phase.PREFILL: prompts * max(0.0, losses.prompts_s[number]),
                 Phase.DECODE: losses.after(number, rests_s[number]),

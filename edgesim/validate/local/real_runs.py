@@ -31,7 +31,7 @@ _GAUGE, _ALONE = "gauge", "gauge alone"
 _MEMBERS = 2  # number of members in a group
 _REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
-_SUM_TOKENS = 8  # of the other model: sums scatter more than anything else
+_SUM_TOKENS = 8  # of the other models: sums scatter more than anything else
 
 
 class AtWork:
@@ -98,7 +98,10 @@ class AtWork:
             each.begin()
 
     def communicate_once(self) -> None:
-        """Measure messages once more, the steps between passes, and what stages lose by sleeping."""
+        """Measure messages once more, the steps between passes, and what stages lose by sleeping.
+
+        Costs of sums come with those of messages, as in a profile; predictions use :meth:`group_times`.
+        """
         if self._context is None:
             return
         is_pair = len(self._stages) == _MEMBERS
@@ -227,8 +230,13 @@ class AtWork:
         gauges = [(gauge, _GAUGE) for gauge in self._gauges]
         gauges += [(gauge, _ALONE) for gauge in self._gauges[: len(self._gauges) > 1]]
         files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(gauges)]
-        for (gauge, name), file in zip(gauges, files, strict=True):
-            self._ask([(gauge, {"do": "profile", "gauge": name, "file": str(file)})])
+        orders: list[tuple[Worker, Order]] = [
+            (gauge, {"do": "profile", "gauge": name, "file": str(file)})
+            for (gauge, name), file in zip(gauges, files, strict=True)
+        ]
+        for at_once in (orders[: len(self._gauges)], orders[len(self._gauges) :]):
+            if at_once:
+                self._ask(at_once)
         return [Profile.load(file) for file in files]
 
     # --- internals ----------------------------------------------------------------------------------------
@@ -261,7 +269,7 @@ class AtWork:
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
     def _shards_once(self, rests_s: Sequence[float]) -> None:
-        """Let the members of a group compute side by side with sleeps in the place of sums, two prompts."""
+        """Let a group's members sleep in the place of sums, once with decoding steps and once without."""
         for n_out in (min(self._extent.n_out, _REST_TOKENS), 1):
             order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
             order = {**order, "prompt": self._prompts[0], "n_out": n_out}

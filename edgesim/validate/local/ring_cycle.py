@@ -84,7 +84,7 @@ def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> fl
     return wire_s + link.latency_s + communication.transit.seconds(n_bytes)
 
 
-def handling_s(communication: Communication, n_bytes: float, idle_s: Sequence[float]) -> list[float]:
+def handling_s(communication: Communication, n_bytes: float, rests_s: Sequence[float]) -> list[float]:
     """Return how long each stage handles the two messages of a pass: the one received and the one sent.
 
     Sending takes longer where it has to wake the next stage. Receiving takes longer for having slept, in
@@ -98,5 +98,5 @@ def handling_s(communication: Communication, n_bytes: float, idle_s: Sequence[fl
         awake_s
         + longer_s * min(1.0, own_s / _ASLEEP_S)
         + (sending if next_s > _AWAKE_S else awake_sending).seconds(n_bytes)
-        for own_s, next_s in zip(idle_s, (*idle_s[1:], idle_s[0]), strict=True)
+        for own_s, next_s in zip(rests_s, (*rests_s[1:], rests_s[0]), strict=True)
     ]

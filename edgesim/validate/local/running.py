@@ -65,7 +65,7 @@ class Plan:
     context: dict[str, Any] | None = None
 
     def short(self) -> Plan:
-        """Return a plan that takes a minute and detects a factor of two, even beside other programs."""
+        """Return a plan that takes a few minutes and detects a factor of two, even beside other programs."""
         return replace(
             self,
             extent=Extent(n_prompt=16, n_out=8),
@@ -100,7 +100,8 @@ class ShapeResult:
     groups
         What a group computed between sums, and its exchanges, by repetition.
     profiles
-        Facts of the profiles, by repetition, with the single process's first.
+        Facts of the profiles, by repetition: of the single process, of two at once, and of one of these two
+        while the other is idle.
     other_load_cores
         Mean number of cores that unrelated programs kept busy.
     """
@@ -176,7 +177,7 @@ def _of_shape(
                 taken = _Repetition(at_work, wanted, plan, repetition)
                 loads.append(load.n_cores())
             has_equal_ids &= taken.has_ids(reference)
-            profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded)])
+            profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded, *taken.idle)])
             communications += [] if taken.communication is None else [taken.communication]
             losses += [] if taken.losses is None else [taken.losses]
             groups += [] if taken.group is None else [taken.group]
@@ -236,8 +237,10 @@ class _Repetition:
     """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
     Settings in which one process computes at a time are predicted with the profile of one process, measured
-    between the tokens of the single device's runs. Rings in which several compute lie between two others: of
-    two processes at the same time, which share the memory and the last-level cache, and of one of them alone.
+    between the tokens of the single device's runs. Rings in which several compute are predicted with times
+    between two profiles: of two processes at the same time, which share the memory and the last-level cache,
+    and of one of them while the other is idle. A group's shards are measured in context, its embedding and
+    head in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -249,7 +252,7 @@ class _Repetition:
             1, [setting for setting in wanted if not setting.is_crowded], plan, seed=number
         )[0]
         measured = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
-        self.crowded, self._alone = measured[:_CROWD], measured[_CROWD:]
+        self.crowded, self.idle = measured[:_CROWD], measured[_CROWD:]
         self.communication = at_work.communication(plan.fastest)
         self.losses = at_work.rest_losses(plan.fastest)
         self.group = at_work.group_times(plan.fastest) if crowded else None
@@ -261,7 +264,7 @@ class _Repetition:
         self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
         for _ in range(plan.n_runs):
             self._at_work.communicate_once()
-            if n_gauges > 1:  # beside the runs with sums only
+            if n_gauges > 1:  # only alongside runs that have sums
                 self._at_work.sum_once()
             for number, setting in enumerate(meanwhile):
                 if n_gauges > 1 and number % 2 == 0:
@@ -285,7 +288,7 @@ class _Repetition:
         if setting.kind != "pipeline" or not setting.is_crowded:
             return None
         assert self.communication is not None
-        (alone,) = self._alone
+        (alone,) = self.idle
         return with_loop_steps(alone, self.communication)
 
     def has_ids(self, reference: list[int]) -> bool:

@@ -45,7 +45,7 @@ def local(
     short: Annotated[
         bool,
         typer.Option(
-            "--short", help="Run the bundled model only, for a minute; only a large error is a failure."
+            "--short", help="Run the bundled model only, for a few minutes; only a large error is a failure."
         ),
     ] = False,
     output: Annotated[
