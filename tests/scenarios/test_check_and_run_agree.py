@@ -214,7 +214,7 @@ def test_check_and_run_agree_on_random_scenarios(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_they_agree_on_many(tmp_path: Path) -> None:
-    n_drawn = sized(60, 200)
+    n_drawn = sized(150, 200)
     found, n_refused = disagreements(range(1000, 1000 + n_drawn), tmp_path)
     assert found == []
     assert 0.2 < n_refused / n_drawn < 0.8

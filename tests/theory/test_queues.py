@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from effort import sized
+from effort import long_only, sized
 from miniature import Serve, run
 from queues import (
     TICK_S,
@@ -58,7 +58,7 @@ def test_m_d_1() -> None:
     )
 
 
-@pytest.mark.parametrize("n_servers", [2, 5])
+@pytest.mark.parametrize("n_servers", [2, pytest.param(5, marks=long_only("half a minute"))])
 def test_m_m_c(n_servers: int) -> None:
     """Erlang C."""
     load = 0.7 * n_servers

@@ -70,7 +70,7 @@ class Plan:
             self,
             extent=Extent(n_prompt=16, n_out=8),
             n_repetitions=3,
-            n_runs=3,
+            n_runs=2,
             fastest=4,
         )
 
