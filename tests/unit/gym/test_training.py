@@ -192,7 +192,7 @@ def test_error_bars_hold_nine_of_ten_points_left_out_and_errors_are_small() -> N
         asked.append((loss, split))
         return float(curved(np.array(loss), np.array(split)))
 
-    it, points = actively_measured(measure, np.linspace(0, 0.3, 16), range(1, 8), n_steps=sized(400, 800))
+    it, points = actively_measured(measure, np.linspace(0, 0.3, 16), range(1, 8), n_steps=sized(250, 800))
     assert len(asked) == len(set(asked)) == len(points) < 100
     loss, split = (each.ravel() for each in np.meshgrid(np.linspace(0.005, 0.295, 30), np.arange(1, 8)))
     away = np.abs(it.value(loss, split) - curved(loss, split))
