@@ -151,7 +151,7 @@ class SumContext:
         self._prompts_s: list[float] = []  # of exchanges, the mean of a pass each
         self._steps_s: list[float] = []
         self._waits_s: list[float] = []
-        # What runs first finds colder caches.
+        # What runs first finds colder caches; rests are as long as sums before them.
         self._orders = cycle([("sums", "rests"), ("rests", "sums")])
 
     def turn(self, n_out: int) -> None:
@@ -190,9 +190,9 @@ class SumContext:
         """Draw sleeps as long as members waited in the sums of decoding steps so far.
 
         They differ by a factor of ten, and a process loses less by a short and a long sleep than by two of
-        their mean. Of no length as long as there was no sum.
+        their mean. At least one turn must have been made, of which the first begins with sums.
         """
-        drawn_s: list[float] = self._random.choice(self._waits_s or [0.0], _N_RESTS).tolist()
+        drawn_s: list[float] = self._random.choice(self._waits_s, _N_RESTS).tolist()
         return drawn_s
 
     def points(self, fastest: int) -> tuple[ExchangePoint, ExchangePoint]:

@@ -61,8 +61,8 @@ class Gauge:
         prompts = [at for at, steps in visits if not steps and at.phase is Phase.PREFILL]
         decodes = [at for at, steps in visits if not steps and at.phase is Phase.DECODE]
         steps = [at for at, steps in visits if steps]
-        self._prompts = cycle([(at, False) for at in prompts])
-        self._decodes = cycle([(at, False) for at in decodes])
+        self._prompts = cycle((at, False) for at in prompts)
+        self._decodes = cycle((at, False) for at in decodes)
         self._steps = cycle([(at, True) for at in steps])
         self._n_decodes = 0
 

@@ -19,8 +19,8 @@ from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
-from edgesim.validate.local.passes import with_awakening, with_loop_steps
 from edgesim.validate.local.prediction import predicted
+from edgesim.validate.local.profiles_in_use import with_awakening, with_loop_steps
 from edgesim.validate.local.real_runs import AtWork, hired
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape

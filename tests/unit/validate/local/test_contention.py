@@ -16,8 +16,8 @@ from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
 from edgesim.model.profile import Phase, Profile
 from edgesim.validate.local.contention import shares_beside
-from edgesim.validate.local.passes import weighed, with_loop_steps
 from edgesim.validate.local.prediction import predicted
+from edgesim.validate.local.profiles_in_use import weighed, with_loop_steps
 from edgesim.validate.local.settings import Extent, LinkShape, Setting
 
 NOTHING_LOST = RestLosses(stages_s=((0.0,) * 3,) * 2, prompts_s=(0.0, 0.0), head_s=0.0)

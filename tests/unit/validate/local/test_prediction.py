@@ -19,8 +19,8 @@ from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
 from edgesim.model.profile import Phase
 from edgesim.validate.local.figures import Figures
-from edgesim.validate.local.passes import with_awakening, with_loop_steps
 from edgesim.validate.local.prediction import predicted, stage_blocks
+from edgesim.validate.local.profiles_in_use import with_awakening, with_loop_steps
 from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
 from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, shape_named
