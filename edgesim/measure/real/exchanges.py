@@ -99,11 +99,14 @@ class GroupTimes:
     ----------
     prompt, step
         Stretches of the group's own model, in a prompt and in a decoding step.
+    begin_s
+        Embedding and first attention of a prompt [s], behind decoding steps and a sleep.
     """
 
     prompt: Stretches
     step: Stretches
     exchanges: Exchanges
+    begin_s: float
 
     @property
     def prompt_sum_s(self) -> float:

@@ -5,6 +5,7 @@ All instants are of the host's monotonic clock, which its processes share.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import inf
 from time import perf_counter, sleep
@@ -17,6 +18,9 @@ from edgesim.measure.real.part import Part, Tensor
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
 __all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
+
+
+_ROUNDS = 3  # of measuring what a part loses by sleeping: passes scatter by a tenth, which is as much
 
 
 class Visit(NamedTuple):
@@ -55,16 +59,16 @@ def busy_s(visits: Sequence[Visit]) -> float:
 
 @torch.inference_mode()
 def generated(
-    model: Any, prompt: Sequence[int], n_out: int, between: Callable[[int], object] | None = None
+    model: Any, prompt: Sequence[int], n_out: int, between: Callable[[], object] | None = None
 ) -> dict[str, Any]:
     """Generate greedily with transformers' own `generate`.
 
     Parameters
     ----------
     between
-        Called after every token but the last, with the number of tokens so far. A pass like the one before is
-        made afterwards, so that the next token finds the caches as without a pause. The duration of both is
-        subtracted from the instants.
+        Called after every token but the first and the last. A pass like the one before is made afterwards, so
+        that the next token finds the caches as without a pause. The duration of both is subtracted from the
+        instants.
     """
     ids = torch.tensor([list(prompt)])
     pause = None if between is None else _pause(model, ids, between)
@@ -87,14 +91,15 @@ def generated(
     }
 
 
-def _pause(model: Any, ids: Tensor, between: Callable[[int], object]) -> Callable[[int], object]:
-    """Return a pause between tokens: what is called in it, and a repetition of the pass before it."""
+def _pause(model: Any, ids: Tensor, between: Callable[[], object]) -> Callable[[], object]:
+    """Return a pause between tokens: what is called in it, and a decoding step like the one before it."""
     cache = DynamicCache(config=model.config)
 
-    def pause(n_tokens: int) -> None:
-        between(n_tokens)
-        given = ids if n_tokens == 1 else ids[:, -1:]
-        model(given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    def pause() -> None:
+        between()
+        if not cache.get_seq_length():
+            model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        model(ids[:, -1:], past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     return pause
 
@@ -102,7 +107,7 @@ def _pause(model: Any, ids: Tensor, between: Callable[[int], object]) -> Callabl
 class _Instants:
     """A streamer that records only when tokens arrive, excluding the pauses between them."""
 
-    def __init__(self, n_out: int, between: Callable[[int], object] | None) -> None:
+    def __init__(self, n_out: int, between: Callable[[], object] | None) -> None:
         self.instants: list[float] = []
         self._n_out, self._between, self._paused_s = n_out, between, 0.0
 
@@ -110,8 +115,8 @@ class _Instants:
         came_at_s = perf_counter()
         self.instants.append(came_at_s - self._paused_s)
         n_tokens = len(self.instants) - 1
-        if self._between is not None and 0 < n_tokens < self._n_out:
-            self._between(n_tokens)
+        if self._between is not None and 1 < n_tokens < self._n_out:
+            self._between()
             self._paused_s += perf_counter() - came_at_s
 
     def end(self) -> None:
@@ -215,10 +220,11 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 
 @torch.inference_mode()
 def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
-    """Time decoding steps of a part, each right after another and again after a sleep; likewise a prompt.
+    """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
 
-    A first part computes the head as well, as it does between two tokens; after a prompt it is timed apart,
-    since the prompt has gone round the ring in the meantime.
+    Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
+    before. A first part computes the head as well, as it does between two tokens; after a prompt it is timed
+    apart, since the prompt has gone round the ring in the meantime.
 
     Parameters
     ----------
@@ -230,37 +236,29 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     Returns
     -------
     dict
-        ``awake_s`` and ``rested_s``, a time [s] for each sleep; ``prompt_awake_s``, and after the longest one
-        ``prompt_rested_s``; for a first part also ``head_awake_s`` and ``head_rested_s``.
+        Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
+        ``prompts_awake_s``, and ``prompts_rested_s`` after the longest sleep; for a first part also
+        ``heads_awake_s`` and ``heads_rested_s``.
     """
     generator = torch.Generator().manual_seed(seed)
     prompt = part.example(n_prompt, generator)
-    cache, states = part.cache(), prompt
+    cache, states, n_context = part.cache(), prompt, 0
 
     def prompt_s() -> float:
-        nonlocal cache, states
-        cache = part.cache()
+        nonlocal cache, states, n_context
+        cache, n_context = part.cache(), n_prompt
         began_at_s = perf_counter()
         states = part.run(cache, prompt, 0)
         return perf_counter() - began_at_s
 
     prompt_s()
-    prompt_awake_s = prompt_s()
-    sleep(max(rests_s))
-    prompt_rested_s = prompt_s()
 
     def head_s() -> float:
         began_at_s = perf_counter()
         part.logits(states)
         return perf_counter() - began_at_s
 
-    heads = {}
-    if part.is_first:
-        heads["head_awake_s"] = head_s()
-        prompt_s()  # as in a ring, where a head follows blocks
-        sleep(max(rests_s))
-        heads["head_rested_s"] = head_s()
-    given, n_context = part.example(1, generator), n_prompt
+    given = part.example(1, generator)
 
     def step_s() -> float:
         nonlocal states, n_context
@@ -271,19 +269,27 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
         n_context += 1
         return perf_counter() - began_at_s
 
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    if part.is_first:
+        found["heads_awake_s"].append(head_s())
+        prompt_s()  # as in a ring, where a head follows blocks
+        sleep(max(rests_s))
+        found["heads_rested_s"].append(head_s())
     step_s()
-    awake_s, rested_s = [], []
-    for rest_s in rests_s:
-        awake_s.append(step_s())
-        sleep(rest_s)
-        rested_s.append(step_s())
-    return {
-        "awake_s": awake_s,
-        "rested_s": rested_s,
-        "prompt_awake_s": prompt_awake_s,
-        "prompt_rested_s": prompt_rested_s,
-        **heads,
-    }
+    for _ in range(_ROUNDS):
+        rested_s = []
+        for rest_s in rests_s:
+            found["awake_s"].append(step_s())
+            sleep(rest_s)
+            rested_s.append(step_s())
+        found["rested_s"].append(rested_s)
+        sleep(max(rests_s))
+        found["prompts_rested_s"].append(prompt_s())
+        step_s()
+        step_s()
+        found["prompts_awake_s"].append(prompt_s())
+        step_s()
+    return dict(found)
 
 
 def _bytes(states: Tensor) -> memoryview:

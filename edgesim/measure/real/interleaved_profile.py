@@ -3,8 +3,9 @@
 On a shared host the speed of a core varies by a tenth and more, for tenths of a second or for seconds. A
 measurement before or after a real run therefore does not represent it to a few percent; one between its
 tokens does. In use a decoding step follows another one, and finds its weights and code in the caches: every
-timed pass here therefore follows an untimed one of the same shape. (For the blocks of a small model on a
-two-core host, the first step behind a prompt took 1 to 5 % longer than those after it.)
+timed one here therefore follows an untimed one of the same shape. (For the blocks of a small model on a
+two-core host, the first step behind a prompt took 1 to 5 % longer than those after it.) A prompt follows the
+decoding of another answer, and so do the steps outside the model; hence here, too.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ class Gauge:
         self._prompts = cycle((at, False) for at in prompts)
         self._decodes = cycle((at, False) for at in decodes)
         self._steps = cycle([(at, True) for at in steps])
+        self._before_prompts = decodes[0]
         self._n_decodes = 0
 
-    def after_prompt(self) -> None:
+    def prompt(self) -> None:
         """Time a pass of a prompt."""
         self._visit(*next(self._prompts))
 
@@ -91,6 +93,6 @@ class Gauge:
     @torch.inference_mode()
     def _visit(self, at: PassShape, steps: bool) -> None:
         rounds = self._measuring.rounds
-        if not steps:  # generation steps are timed within a generation, behind its passes
-            rounds.settle(at)
+        is_prompt = at.phase is Phase.PREFILL
+        rounds.settle(self._before_prompts if is_prompt and not steps else at, steps)
         rounds.visit(at, steps, most_passes=1)

@@ -31,7 +31,7 @@ class RestLosses:
     stages_s
         A decoding step of each stage, after each of :data:`RESTS_S`.
     prompts_s
-        A prompt of each stage, after the longest of them.
+        A prompt of each stage, after decoding steps and the longest of them.
     head_s
         The head of the first stage, after the longest of them.
     """
@@ -69,7 +69,7 @@ class Rests:
     def add_stage(self, stage: int, answer: dict[str, Any]) -> None:
         """Store what :func:`edgesim.measure.real.generation_loops.rested` has returned for a stage."""
         for key, seconds in answer.items():
-            self._found[f"{key} {stage}"].append(seconds)
+            self._found[f"{key} {stage}"] += seconds
 
     def losses(self, fastest: int) -> RestLosses:
         """Return the losses of what was stored; as differences they can come out below zero.
@@ -81,12 +81,11 @@ class Rests:
         """
 
         def lost_s(rested: str, awake: str) -> Any:
-            before = np.ravel(self._found[awake])
-            return typical(self._found[rested], fastest) - typical(before.tolist(), fastest)
+            return typical(self._found[rested], fastest) - typical(self._found[awake], fastest)
 
         stages = range(self.n_stages)
         return RestLosses(
             tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
-            tuple(float(lost_s(f"prompt_rested_s {n}", f"prompt_awake_s {n}")) for n in stages),
-            float(lost_s("head_rested_s 0", "head_awake_s 0")),
+            tuple(float(lost_s(f"prompts_rested_s {n}", f"prompts_awake_s {n}")) for n in stages),
+            float(lost_s("heads_rested_s 0", "heads_awake_s 0")),
         )

@@ -24,6 +24,7 @@ from edgesim.model.architecture import Architecture
 
 __all__ = ["Workshop"]
 
+_TOKENS_BEFORE = 2  # of the answer before a single device's
 _DTYPE = "float32"  # in which the shards' sums agree within 1e-4 and the tokens exactly
 
 
@@ -61,6 +62,7 @@ class Workshop:
             "rest": self._rest,
             "logits": self._logits,
             "gauge": self._gauge,
+            "prompt": self._prompt,
             "round": self._round,
             "profile": self._profile,
         }
@@ -128,18 +130,12 @@ class Workshop:
     # --- work ---------------------------------------------------------------------------------------------
 
     def _generate(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Generate, with a gauge's visits between the tokens if requested."""
-        model, between = self._loaded[order["model"]].model, None
-        if name := order.get("gauge"):
-            gauge = self._gauges[name]
-
-            def between(n_tokens: int) -> None:
-                if n_tokens == 1:
-                    gauge.after_prompt()
-                else:
-                    gauge.after_token()
-
-        return generated(model, order["prompt"], order["n_out"], between)
+        """Generate after another, short answer; with a gauge's visits between the tokens if requested."""
+        gauge = self._gauges[order["gauge"]] if order.get("gauge") else None
+        between = None if gauge is None else gauge.after_token
+        model, prompt = self._loaded[order["model"]].model, order["prompt"]
+        generated(model, prompt, _TOKENS_BEFORE)
+        return generated(model, prompt, order["n_out"], between)
 
     def _alone(self, order: dict[str, Any]) -> dict[str, Any]:
         return alone(self._part(order), order["prompt"], order["n_out"])
@@ -185,6 +181,11 @@ class Workshop:
             seed=order["seed"],
             most_blocks=order.get("most_blocks"),
         )
+        return {}
+
+    def _prompt(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Measure a prompt of a profile once more."""
+        self._gauges[order["gauge"]].prompt()
         return {}
 
     def _round(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Figures:
     utilisation: tuple[float, ...] = ()
 
 
-def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
+def of_runs(
+    runs: Sequence[dict[str, Any]], fastest: int = 1, prompts: Sequence[dict[str, Any]] = ()
+) -> Figures:
     """Combine several real runs of one setting into the metrics of a typical run.
 
     The time between two tokens is the typical one over the runs, so that a momentary disturbance of one run
@@ -46,7 +48,10 @@ def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
         For each: ``began_at_s``; ``emitted_at_s``, by sample; and ``busy_s``, by process.
     fastest
         As for :func:`edgesim.measure.trimmed_mean.typical`, and the same as for profiles.
+    prompts
+        Further runs, of which only the first tokens count.
     """
+    firsts_s = [[gaps_s[0] for gaps_s in _gaps(run)] for run in (*runs, *prompts)]  # [run, sample]
     gaps_s = typical([_gaps(run) for run in runs], fastest)  # [sample, token]
     emitted_at_s = gaps_s.cumsum(axis=1)
     n_tokens = emitted_at_s.size
@@ -54,7 +59,7 @@ def of_runs(runs: Sequence[dict[str, Any]], fastest: int = 1) -> Figures:
     ends_s = [max(each[-1] for each in run["emitted_at_s"]) - run["began_at_s"] for run in runs]
     shares = [[busy_s / end_s for busy_s in run["busy_s"]] for run, end_s in zip(runs, ends_s, strict=True)]
     return Figures(
-        ttft_s=float(emitted_at_s[:, 0].mean()),
+        ttft_s=float(typical(firsts_s, fastest).mean()),
         tpot_s=float((emitted_at_s[:, -1] - emitted_at_s[:, 0]).mean() / max(1, gaps_s.shape[1] - 1)),
         tokens_per_s=n_tokens / lasted_s,
         utilisation=tuple(typical(shares, fastest).tolist()),

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edgesim.measure.real.exchanges import GroupTimes
-from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Point, Profile
 from edgesim.validate.local.contention import Shares
 
-__all__ = ["weighed", "with_awakening", "with_loop_steps", "with_messages", "with_shards"]
+__all__ = ["weighed", "with_loop_steps", "with_messages", "with_shards"]
 
 
 def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
@@ -29,24 +28,11 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
     return replace(profile, points=points)
 
 
-def with_awakening(profile: Profile, losses: RestLosses) -> Profile:
-    """Add to the step before a single device's first pass what it loses for having slept before.
-
-    Taken is the loss of the first stage's prompt: the blocks after it follow without a sleep.
-    """
-    points = tuple(
-        _having(point, point.median_s + max(0.0, losses.prompts_s[0]))
-        if point.component is Component.STEP and point.phase is Phase.PREFILL
-        else point
-        for point in profile.points
-    )
-    return replace(profile, points=points)
-
-
 def with_shards(profile: Profile, group: GroupTimes, n_members: int) -> Profile:
     """Add the shards of blocks, as measured in context, to the profile of whole ones.
 
-    A decoding step's context makes no difference here, as it is short.
+    A decoding step's context makes no difference here, as it is short. A prompt's embedding is charged with
+    all that the first attention takes longer than the others.
     """
     n_halves = {Component.ATTENTION: 1, Component.MLP: 1, Component.BLOCK: 2}
 
@@ -57,12 +43,17 @@ def with_shards(profile: Profile, group: GroupTimes, n_members: int) -> Profile:
         own_s = by_half.get(point.component, stretches.attention_s + stretches.mlp_s)
         return own_s + n_halves[point.component] * (0.0 if of_prompt else group.exchanges.slowed_s)
 
-    points = tuple(
+    def whole(point: Point) -> Point:
+        if point.component is Component.EMBEDDING and point.phase is Phase.PREFILL:
+            return _having(point, max(1e-9, group.begin_s - group.prompt.attention_s))
+        return point
+
+    shards = tuple(
         replace(_having(point, shard_s(point)), n_shards=n_members)
         for point in profile.points
         if point.component in n_halves
     )
-    return replace(profile, points=(*profile.points, *points))
+    return replace(profile, points=(*map(whole, profile.points), *shards))
 
 
 def with_messages(

@@ -127,7 +127,9 @@ class AtWork:
         """Return what a group computes between sums, and its exchanges; None with a single process."""
         if not self._sum_contexts:
             return None
-        return GroupTimes(*self._shards.times(fastest), Exchanges.of(self._sum_contexts, fastest))
+        prompt, step = self._shards.times(fastest)
+        exchanges = Exchanges.of(self._sum_contexts, fastest)
+        return GroupTimes(prompt, step, exchanges, self._shards.begin_s(fastest))
 
     def communication(self, fastest: int) -> Communication | None:
         """Return the cost of messages and sums, with this model's own loop steps; None with one process."""
@@ -143,26 +145,27 @@ class AtWork:
         """Return the processor time of its processes so far [s]."""
         return self._crew.busy_s()
 
-    def run(self, setting: Setting, *, measuring: bool = False) -> dict[str, Any]:
+    def run(self, setting: Setting, *, n_out: int | None = None, measuring: bool = False) -> dict[str, Any]:
         """Run a setting once; return its start, the instants of tokens, busy times and token ids.
 
-        Processes have slept before, for as long as the losses of prompts were measured after; not so one that
-        is alone, of which no losses are measured.
+        Those of rings and groups have slept before, for as long as the losses of prompts were measured after.
+        A single device has just answered another request.
 
         Parameters
         ----------
+        n_out
+            Tokens generated; None: as many as the extent says.
         measuring
             For a single device: measure a point of its profile after every token; this time is not part of
             the run's.
         """
-        n_out = self._extent.n_out
-        if self._context is not None:
-            sleep(RESTS_S[-1])
+        n_out = n_out or self._extent.n_out
         if setting.kind == "single":
             order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
             if measuring:
                 order["gauge"] = _GAUGE
             return {**self._ask([(self._stages[0], order)])[0], "busy_s": []}
+        sleep(RESTS_S[-1])
         if setting.kind == "tensor":
             return self._run_group(n_out)
         shape = {} if setting.link.order is None else {"shape": setting.link.order}
@@ -215,6 +218,10 @@ class AtWork:
         self._ask([(gauge, {**order, "as": _GAUGE}) for gauge in self._gauges])
         if n_gauges > 1:
             self._ask([(self._gauges[0], {**order, "as": _ALONE})])
+
+    def measure_prompt(self) -> None:
+        """Measure a prompt of the profile once more."""
+        self._ask([(gauge, {"do": "prompt", "gauge": _GAUGE}) for gauge in self._gauges])
 
     def measure_once(self) -> None:
         """Measure every point of the profiles once more, in all their processes at the same time."""
@@ -269,8 +276,12 @@ class AtWork:
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
     def _shards_once(self, rests_s: Sequence[float]) -> None:
-        """Let a group's members sleep in the place of sums, once with decoding steps and once without."""
+        """Let a group's members sleep in the place of sums, once with decoding steps and once without.
+
+        They have slept and, before, decoded, as before a run.
+        """
         for n_out in (min(self._extent.n_out, _REST_TOKENS), 1):
+            sleep(RESTS_S[-1])
             order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
             order = {**order, "prompt": self._prompts[0], "n_out": n_out}
             self._shards.add(self._ask([(member, order) for member in self._members]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,7 +20,7 @@ from edgesim.model.profile import Profile
 from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
 from edgesim.validate.local.prediction import predicted
-from edgesim.validate.local.profiles_in_use import with_awakening, with_loop_steps
+from edgesim.validate.local.profiles_in_use import with_loop_steps
 from edgesim.validate.local.real_runs import AtWork, hired
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape
@@ -34,6 +34,7 @@ MOST_OTHER_LOAD_CORES = 0.5
 """Load of other programs up to which the short form judges times."""
 
 _CROWD = 2  # processes in which profiles are measured at the same time
+_PROMPT_TOKENS = 2  # of a run for its prompt, so that the next prompt follows a decoding step
 
 Announce = Callable[[str], None]
 
@@ -49,6 +50,8 @@ class Plan:
     n_runs
         Real runs of each pipeline and group in a repetition, and twice as many of the single device, whose
         limit is tighter.
+    n_prompts
+        Further runs beside each of them, of a prompt and two tokens: prompts scatter by a tenth.
     n_stages
         Processes in the ring; None: one for each core, at most two.
     fastest
@@ -60,6 +63,7 @@ class Plan:
     extent: Extent = field(default_factory=Extent)
     n_repetitions: int = 5
     n_runs: int = 20
+    n_prompts: int = 2
     n_stages: int | None = None
     fastest: int = 1
     context: dict[str, Any] | None = None
@@ -71,6 +75,7 @@ class Plan:
             extent=Extent(n_prompt=16, n_out=8),
             n_repetitions=3,
             n_runs=2,
+            n_prompts=0,
             fastest=4,
         )
 
@@ -182,7 +187,7 @@ def _of_shape(
             losses += [] if taken.losses is None else [taken.losses]
             groups += [] if taken.group is None else [taken.group]
             for setting in wanted:
-                real[setting].append(of_runs(taken.runs[setting], plan.fastest))
+                real[setting].append(of_runs(taken.runs[setting], plan.fastest, taken.prompts[setting]))
                 foreseen[setting].append(
                     predicted(
                         shape,
@@ -237,14 +242,15 @@ class _Repetition:
     """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
     Settings in which one process computes at a time are predicted with the profile of one process, measured
-    between the tokens of the single device's runs. Rings in which several compute are predicted with times
-    between two profiles: of two processes at the same time, which share the memory and the last-level cache,
-    and of one of them while the other is idle. A group's shards are measured in context, its embedding and
-    head in two processes.
+    between the tokens of the single device's runs and after them. Rings in which several
+    compute are predicted with times between two profiles: of two processes at the same time, which share the
+    memory and the last-level cache, and of one of them while the other is idle. A group's shards are measured
+    in context, its embedding and head in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
         self.runs: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
+        self.prompts: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
         self._at_work = at_work
         at_work.begin_communication()
         crowded = [setting for setting in wanted if setting.is_crowded]
@@ -271,13 +277,18 @@ class _Repetition:
                     self._at_work.measure_once()
                 for _ in range(2 if setting.kind == "single" else 1):
                     self.runs[setting].append(self._at_work.run(setting, measuring=n_gauges == 1))
+                    for further in range(1 + plan.n_prompts):
+                        if further:
+                            run = self._at_work.run(setting, n_out=_PROMPT_TOKENS)
+                            self.prompts[setting].append(run)
+                        if n_gauges == 1:
+                            self._at_work.measure_prompt()
         return self._at_work.profiles()
 
     def charged(self, setting: Setting) -> list[Profile]:
         """Return the profiles of a setting's devices."""
         if setting.kind == "single":
-            lone = self.lone
-            return [lone if self.losses is None else with_awakening(lone, self.losses)]
+            return [self.lone]
         assert self.communication is not None
         taken = self.crowded if setting.is_crowded else [self.lone]
         by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]
@@ -292,12 +303,14 @@ class _Repetition:
         return with_loop_steps(alone, self.communication)
 
     def has_ids(self, reference: list[int]) -> bool:
-        """Return whether all runs gave the same answer to each prompt, and `reference` to the first one."""
+        """Return whether all runs gave the same answer to each prompt, and `reference` to the first one.
+
+        Shorter answers have to agree as far as they go.
+        """
         others: dict[int, list[int]] = {0: reference}
-        for runs in self.runs.values():
-            for run in runs:
-                for answers in (run["ids"], *run.get("other_ids", ())):
-                    for sample, ids in enumerate(answers):
-                        if others.setdefault(sample, ids) != ids:
-                            return False
+        for run in chain(*self.runs.values(), *self.prompts.values()):
+            for answers in (run["ids"], *run.get("other_ids", ())):
+                for sample, ids in enumerate(answers):
+                    if others.setdefault(sample, ids)[: len(ids)] != ids:
+                        return False
         return True

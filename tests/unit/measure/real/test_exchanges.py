@@ -39,7 +39,10 @@ class Workers:
         self.orders.append(orders[0][1])
         if orders[0][1]["do"] == "hold":
             return [{} for _ in orders]
-        return [{"sums_s": self._instants(rank, **order)} for rank, (_, order) in enumerate(orders)]
+        return [
+            {"began_at_s": 0.0, "before_s": 0.5, "sums_s": self._instants(rank, **order)}
+            for rank, (_, order) in enumerate(orders)
+        ]
 
     def _instants(self, rank: int, *, sums: bool, rests_s: list[float], n_out: int, **_: Any) -> Any:
         at_s, found = 0.0, []
@@ -101,6 +104,6 @@ def test_an_exchange_is_interpolated_between_stretches_and_may_fall_with_them() 
     assert exchanges.after(2e-3) == pytest.approx(1.75e-3)
     assert (exchanges.after(0.0), exchanges.after(1.0)) == (2e-3, 1e-3)
     stretches = Stretches(attention_s=1e-3, mlp_s=3e-3, late_s=0.1e-3)
-    group = GroupTimes(stretches, stretches, exchanges)
+    group = GroupTimes(stretches, stretches, exchanges, begin_s=0.0)
     assert group.prompt_sum_s == pytest.approx(1.75e-3 + 0.1e-3)
     assert group.step_sum_s == pytest.approx(1.5e-3 + 0.1e-3)  # computing is slower behind a sum

@@ -22,20 +22,23 @@ GPT2 = shape_named("tiny-gpt2").architecture  # three blocks
 
 
 def test_a_pass_is_timed_behind_an_untimed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt behind a decoding step, everything else behind its like."""
     gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
-    called: list[tuple[str, PassShape]] = []
-    monkeypatch.setattr(Rounds, "settle", lambda self, at: called.append(("untimed", at)))
-    monkeypatch.setattr(
-        Rounds, "visit", lambda self, at, steps, **_: called.append(("step" if steps else "timed", at))
-    )
+    called: list[tuple[str, PassShape, bool]] = []
+    monkeypatch.setattr(Rounds, "settle", lambda self, at, steps: called.append(("untimed", at, steps)))
+    monkeypatch.setattr(Rounds, "visit", lambda self, at, steps, **_: called.append(("timed", at, steps)))
 
     gauge.round()
 
-    passes = [each for each in called if each[0] != "step"]
-    assert [what for what, _ in passes] == ["untimed", "timed"] * len(set(GRID.shapes()))
-    assert all(one[1] == other[1] for one, other in zip(passes[::2], passes[1::2], strict=True))
-    assert {at for _, at in passes} == set(GRID.shapes())
-    assert {at for what, at in called if what == "step"} == set(GRID.step_shapes())
+    n_visits = len(GRID.shapes()) + len(GRID.step_shapes())
+    assert [what for what, *_ in called] == ["untimed", "timed"] * n_visits
+    assert {(at, steps) for what, at, steps in called if what == "timed"} == {
+        *((at, False) for at in GRID.shapes()),
+        *((at, True) for at in GRID.step_shapes()),
+    }
+    for (_, before, before_steps), (_, at, steps) in zip(called[::2], called[1::2], strict=True):
+        assert before_steps == steps
+        assert (before.n_context > 0 and not steps) if at.n_new > 1 and not steps else before == at
 
 
 def test_an_untimed_pass_leaves_no_repeat() -> None:
@@ -43,7 +46,8 @@ def test_an_untimed_pass_leaves_no_repeat() -> None:
     measuring.warm_up()
     at = next(shape for shape in GRID.shapes() if shape.n_context)
 
-    measuring.rounds.settle(at)
+    measuring.rounds.settle(at, False)
+    measuring.rounds.settle(PassShape(1, 4, 0), True)
     assert measuring.rounds.points() == ()
 
     measuring.rounds.visit(at, False, most_passes=1)
@@ -76,16 +80,16 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     model.transformer.wte.register_forward_hook(lambda *given: n_passes.append(given[1][0].shape[1]))
     called: list[int] = []
 
-    def between(n_tokens: int) -> None:
-        called.append(n_tokens)
+    def between() -> None:
+        called.append(len(n_passes))
         sleep(0.2)
 
     found = generated(model, prompt, 5, between)
 
     assert found["ids"] == alone["ids"]
-    assert called == [1, 2, 3, 4]
-    # Behind each pause the pass before it once more, so that caches are as without the pause.
-    assert n_passes == [4, 4, 1, 1, 1, 1, 1, 1, 1]
+    assert called == [2, 5, 7]  # behind the second token, the third and the fourth
+    # Behind each pause a step like the one before it, so that caches are as without the pause.
+    assert n_passes == [4, 1, 4, 1, 1, 1, 1, 1, 1]
     instants = [found["began_at_s"], *found["emitted_at_s"][0]]
     assert instants == sorted(instants)
-    assert instants[-1] - instants[0] < 0.4  # of pauses that took 0.8 s, and milliseconds of computing
+    assert instants[-1] - instants[0] < 0.3  # of pauses that took 0.6 s, and milliseconds of computing

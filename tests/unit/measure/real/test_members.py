@@ -20,7 +20,9 @@ def test_stretches_are_distinguished_by_their_places_in_a_pass() -> None:
     one = slept(9.0, 3.0, 1.0, 5.0, *(8.0, 0.4, 0.1, 0.6), *(8.0, 0.5, 0.2, 0.7))
     other = slept(7.0, 4.0, 1.0, 4.0, *(9.0, 0.4, 0.3, 0.4), *(6.0, 0.5, 0.2, 0.7), rest_s=0.5)
 
-    members.add([{"sums_s": one}, {"sums_s": other}])
+    beginning = {"began_at_s": -1.0, "before_s": 0.5}
+
+    members.add([{"sums_s": one, **beginning}, {"sums_s": other, **beginning}])
 
     prompt, step = members.times(fastest=1)
     assert prompt.attention_s == pytest.approx(1.0)
@@ -32,6 +34,8 @@ def test_stretches_are_distinguished_by_their_places_in_a_pass() -> None:
     assert step.mlp_s == pytest.approx((0.45 + 0.6) / 2)
     # The first of a step follows the head and the embedding.
     assert step.late_s == pytest.approx(((0.5 + 0.0 + 0.1 + 0.1) / 4 + 1.0 / 4) / 2)
+    # A prompt's first stretch begins behind its preparation.
+    assert members.begin_s(fastest=1) == pytest.approx((9.0 + 7.0) / 2 + 1.0 - 0.5)
 
 
 def test_a_wait_is_for_the_slowest_of_any_number() -> None:
@@ -39,7 +43,7 @@ def test_a_wait_is_for_the_slowest_of_any_number() -> None:
     rng = np.random.default_rng(3)
     computed_s = rng.exponential(1.0, (3, 4 * 2000))  # members, stretches of 2000 passes
 
-    members.add([{"sums_s": slept(*each)} for each in computed_s])
+    members.add([{"sums_s": slept(*each), "began_at_s": 0.0, "before_s": 0.0} for each in computed_s])
 
     _, step = members.times(fastest=1)
     assert step.late_s == pytest.approx(1.0 + 1 / 2 + 1 / 3 - 1.0, rel=0.05)  # a harmonic number

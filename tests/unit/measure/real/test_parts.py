@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from typing import Any
 
 import numpy as np
@@ -122,20 +121,3 @@ def test_kv_heads_are_not_held_twice_and_unknown_families_not_run_in_parts() -> 
         cut_to_shard(drawn(LLAMA), architecture(LLAMA), 0, 4)
     with pytest.raises(InputError, match="family 'opt' cannot be run in parts"):
         Part(None, "opt", 0, 1)
-
-
-def test_what_happens_between_tokens_takes_none_of_the_runs_time() -> None:
-    model, counts = drawn(LLAMA), []
-
-    def between(n_tokens: int) -> None:
-        counts.append(n_tokens)
-        time.sleep(0.5)
-
-    alone_ids = generated(model, PROMPT, 5)["ids"]
-    paused = generated(model, PROMPT, 5, between)
-
-    assert counts == [1, 2, 3, 4]
-    assert paused["ids"] == alone_ids
-    (emitted_at_s,) = paused["emitted_at_s"]
-    assert np.all(np.diff(emitted_at_s) > 0.0)
-    assert emitted_at_s[-1] - emitted_at_s[0] < 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,10 +30,12 @@ def test_a_loss_grows_with_the_sleep_and_then_stays() -> None:
 def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
     rests = Rests(n_stages=2)
     for _ in range(3):
-        prompts = {"prompt_awake_s": 5.0, "prompt_rested_s": 5.5}
-        heads = {"head_awake_s": 0.5, "head_rested_s": 0.8}
-        rests.add_stage(0, {"awake_s": [1.0, 1.0, 1.0], "rested_s": [1.1, 1.2, 1.4], **prompts, **heads})
-        rests.add_stage(1, {"awake_s": [2.0, 2.0, 2.0], "rested_s": [1.9, 2.0, 2.5], **prompts})
+        prompts = {"prompts_awake_s": [5.0, 5.2], "prompts_rested_s": [5.5, 5.7]}
+        heads = {"heads_awake_s": [0.5], "heads_rested_s": [0.8]}
+        first = {"awake_s": [1.0] * 6, "rested_s": [[1.1, 1.2, 1.4]] * 2}
+        second = {"awake_s": [2.0] * 6, "rested_s": [[1.9, 2.0, 2.4], [1.9, 2.0, 2.6]]}
+        rests.add_stage(0, {**first, **prompts, **heads})
+        rests.add_stage(1, {**second, **prompts})
 
     losses = rests.losses(fastest=1)
 
@@ -46,16 +50,29 @@ def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
 def test_passes_are_timed_awake_and_after_each_sleep(
     blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slept_s: list[float] = []
-    monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", slept_s.append)
+    called: list[Any] = []
+    monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", called.append)
     shape = shape_named("tiny-gpt2")
     part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, *blocks)
+    run, logits = part.run, part.logits
+
+    def noted(cache: Any, given: Any, n_context: int) -> Any:
+        called.append("prompt" if n_context == 0 else "step")
+        return run(cache, given, n_context)
+
+    monkeypatch.setattr(part, "run", noted)
+    monkeypatch.setattr(part, "logits", lambda states: (called.append("head"), logits(states))[1])
 
     found = rested(part, 4, [0.1, 0.2])
 
-    heads: dict[str, tuple[int, ...]] = {"head_awake_s": (), "head_rested_s": ()} if part.is_first else {}
-    # Before the prompt the longest, and again before the head.
-    assert slept_s == [*([0.2] * (2 if part.is_first else 1)), 0.1, 0.2]
-    shapes = {"awake_s": (2,), "rested_s": (2,), "prompt_awake_s": (), "prompt_rested_s": (), **heads}
+    head = ["head"] if part.is_first else []
+    step = [*head, "step"]
+    # Both the sleep before a timed prompt and a prompt that is timed awake follow decoding steps.
+    once = [*step, 0.1, *step, *step, 0.2, *step, 0.2, "prompt", *step, *step, "prompt", *step]
+    heads = ["head", "prompt", 0.2, "head"] if part.is_first else []
+    assert called == ["prompt", *heads, *step, *once * 3]
+    shapes = {"awake_s": (6,), "rested_s": (3, 2), "prompts_awake_s": (3,), "prompts_rested_s": (3,)}
+    if part.is_first:
+        shapes |= {"heads_awake_s": (1,), "heads_rested_s": (1,)}
     assert {key: np.shape(each) for key, each in found.items()} == shapes
     assert all(np.min(each) > 0.0 for each in found.values())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
 
-from edgesim.measure.real.sums import Sums
+from edgesim.measure.real.sums import Sums, join, leave
 from edgesim.measure.real.weights import untrained_model
 from edgesim.validate.local.shapes import shape_named
 
@@ -26,6 +29,40 @@ def test_a_member_sleeps_as_long_as_it_is_asked_to_in_turn() -> None:
     assert len(slept_s) == 2 * architecture.n_blocks
     expected_s = [2e-3, 5e-3, 1e-3, 4e-3, 2e-3, 5e-3]
     assert all(slept >= asked for slept, asked in zip(slept_s, expected_s, strict=True))
+
+
+def test_members_of_a_group_wait_for_one_another_in_every_fourth_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    architecture = shape_named("tiny-gpt2").architecture
+    model = untrained_model(architecture, seed=1)
+    sums = Sums(model, architecture.family)
+    sums.is_on, sums.rests_s = False, (1e-3,)
+    did: list[object] = []
+    monkeypatch.setattr("edgesim.measure.real.sums.dist.is_initialized", lambda: True)
+    monkeypatch.setattr("edgesim.measure.real.sums.dist.barrier", lambda: did.append("wait"))
+    monkeypatch.setattr("edgesim.measure.real.sums.sleep", did.append)
+
+    with torch.inference_mode():
+        model(torch.tensor([[1, 2, 3]]))
+
+    assert did == ["wait", 1e-3, 1e-3, 1e-3, "wait", 1e-3]
+    assert len(sums.instants_s) == 2 * architecture.n_blocks
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the scheduling policy is Linux's")
+def test_the_event_loop_of_a_member_does_not_preempt_its_other_threads(tmp_path: Path) -> None:
+    join(str(tmp_path / "meeting"), 0, 1)
+    try:
+        policies = {
+            (task / "comm").read_text(encoding="ascii").strip(): os.sched_getscheduler(int(task.name))
+            for task in Path("/proc/self/task").iterdir()
+        }
+    finally:
+        leave()
+
+    assert policies["gloo_tcp_loop"] == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_a_member_that_neither_sums_nor_sleeps_notes_nothing() -> None:
