@@ -39,6 +39,20 @@ _AFTER_HEAD = Component.STEP
 Times = dict[Component, float]
 
 
+class _Streamer:
+    """Records when `generate` hands out the prompt and each token."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.received: list[Any] = []
+
+    def put(self, _: torch.Tensor) -> None:
+        self.received.append(self._clock.mark())
+
+    def end(self) -> None:
+        pass
+
+
 def n_copies(architecture: Architecture, cache_bytes: int) -> int:
     """Return how many blocks an excerpt needs so that its weights lie where the whole model's would.
 
@@ -134,7 +148,9 @@ class Excerpt:
 
         The time *outside* the model is that between the head of one pass and the embedding of the next, in
         which logits are cast and processed, the token is chosen, the stopping criterion is tested and the
-        next inputs are prepared. For the first token it includes what `generate` does before its first pass.
+        next inputs are prepared. For the first token it is what `generate` does before its first pass, and
+        then until a streamer receives the token (on a GPU, where a streamer would make the host wait: until
+        the next pass).
 
         An encoder generates nothing: one pass is called, the label is chosen, and None is returned for
         further tokens.
@@ -153,6 +169,7 @@ class Excerpt:
             if not self._architecture.is_causal:
                 return self._time_answer(shape), None
             ids = self._token_ids(shape)
+            streamer = _Streamer(self._clock) if self._device == "cpu" else None
             self._marks.clear()
             start = self._clock.mark()
             self._model.generate(
@@ -162,8 +179,12 @@ class Excerpt:
                 min_new_tokens=_N_STEPS,
                 max_new_tokens=_N_STEPS,
                 pad_token_id=0,
+                streamer=streamer,
             )
         before, after_prefill, *after_decode = self._gaps(start, self._clock.mark())
+        if streamer is not None:
+            head_ended = next(at for component, at in self._marks if component is _AFTER_HEAD)
+            after_prefill = self._clock.seconds(head_ended, streamer.received[1])  # the first is the prompt
         return before + after_prefill, sum(after_decode) / len(after_decode)
 
     # --- internals ---------------------------------------------------------------------------------------

@@ -313,19 +313,17 @@ class Rounds:
             if between_rounds is not None:
                 between_rounds()
 
-    def settle(self, shape: PassShape, generates: bool) -> None:
-        """Make a pass, or a short generation, without recording it: it leaves the caches as its kind does."""
+    def settle(self, shape: PassShape) -> None:
+        """Make one pass without recording it, which leaves the caches as a pass of its kind does."""
         excerpt = self._excerpts[shape.n_shards]
-        if generates:
-            excerpt.time_steps(shape, self._n_blocks_of_steps())
-        else:
-            excerpt.time_pass(shape, self._n_blocks(shape))
+        excerpt.time_pass(shape, self._n_blocks(shape))
 
     def visit(self, shape: PassShape, generates: bool, *, most_passes: int = _MAX_PASSES) -> None:
         """Make one visit; short passes are repeated, up to `most_passes` times."""
         excerpt = self._excerpts[shape.n_shards]
         if generates:
-            first_s, further_s = excerpt.time_steps(shape, self._n_blocks_of_steps())
+            block_s = min(of[Component.BLOCK] for at, of in self._fastest.items() if at.n_shards == 1)
+            first_s, further_s = excerpt.time_steps(shape, max(1, ceil(_STEP_PASS_S / block_s)))
             self._found[Component.STEP, Phase.PREFILL, shape].append(first_s)
             if further_s is not None:
                 decoding = replace(shape, n_new=1, n_context=shape.n_new)
@@ -404,11 +402,6 @@ class Rounds:
         if shape.phase is Phase.DECODE and wanted == 1:
             wanted = 2  # so that the first one is timed apart; 0.35 ms are below 1 % of longer blocks
         return self._excerpts[shape.n_shards].n_called(wanted)
-
-    def _n_blocks_of_steps(self) -> int:
-        """Return how many blocks the passes between timed generation steps call."""
-        block_s = min(of[Component.BLOCK] for at, of in self._fastest.items() if at.n_shards == 1)
-        return max(1, ceil(_STEP_PASS_S / block_s))
 
     def _is_stable(self) -> bool:
         return max(map(self._uncertainty, self.visits)) < _STABLE

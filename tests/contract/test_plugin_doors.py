@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from quick_commands import quick_edgesim
 
 from edgesim.trace.reader import Trace
 
@@ -46,8 +48,11 @@ strategies:
 """
 
 
+QUICK = "QUICK_EDGESIM"  # the variable that names the command of an environment
+
+
 @pytest.fixture(scope="module")
-def with_plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def with_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a process that has the plug-in installed."""
     site = tmp_path_factory.mktemp("site")
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
@@ -57,13 +62,17 @@ def with_plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+    quick = tmp_path_factory.mktemp("bin") / "edgesim"
+    env = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", QUICK: str(quick)}
+    with quick_edgesim(quick, env):
+        yield env
 
 
 def call(env: dict[str, str], *command: str, cwd: Path | None = None, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, *command], env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
-    )
+    words = [sys.executable, *command]
+    if QUICK in env and command[:2] == ("-m", "edgesim"):
+        words = [env[QUICK], *command[2:]]
+    done = subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

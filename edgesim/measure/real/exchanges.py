@@ -1,8 +1,7 @@
 """How long a group's members exchange their results: measured between stretches of another model's computing.
 
-A sum begins when its last member arrives. It takes half a millisecond or several until all members have the
-result, because threads of several processes have to be woken and scheduled; how often it takes the longer
-time depends on how long the members have computed before.
+A sum begins when its last member arrives, and lasts until all members have the result, for which threads of
+several processes have to be woken. It is measured after stretches of several lengths, as it depends on them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from edgesim.measure.real.worker_pool import Crew, Order, Worker
 from edgesim.measure.trimmed_mean import typical
 from edgesim.model.architecture import Architecture
 
-__all__ = ["SHORT_CONTEXT", "ExchangePoint", "Exchanges", "GroupTimes", "SumContext"]
+__all__ = ["SHORT_CONTEXT", "ExchangePoint", "Exchanges", "GroupTimes", "Slowdown", "SumContext"]
 
 SHORT_CONTEXT: dict[str, Any] = {
     **CONTEXT,
@@ -55,17 +54,25 @@ class ExchangePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchanges:
-    """Measured exchanges, and what a member computes longer behind one.
+class Slowdown:
+    """A measured ratio: how long members compute behind sums over how long behind what stands in their place.
 
     Attributes
     ----------
-    slowed_s
-        Behind a sum of a decoding step, compared with a sleep of its length.
+    stretch_s
+        The latter, in half a block of a decoding step.
     """
 
+    stretch_s: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Measured exchanges, and by what factor a member computes longer behind one."""
+
     points: tuple[ExchangePoint, ...]
-    slowed_s: float
+    slowdowns: tuple[Slowdown, ...]
 
     def after(self, stretch_s: float) -> float:
         """Return the time of an exchange after a stretch of computing [s].
@@ -77,6 +84,12 @@ class Exchanges:
         stretches_s, exchanges_s = zip(*found, strict=True)
         return float(np.interp(stretch_s, stretches_s, exchanges_s))
 
+    def slowdown(self, stretch_s: float) -> float:
+        """Return the factor by which a stretch is longer behind a sum, interpolated likewise."""
+        found = sorted((each.stretch_s, each.ratio) for each in self.slowdowns)
+        stretches_s, ratios = zip(*found, strict=True)
+        return float(np.interp(stretch_s, stretches_s, ratios))
+
     @classmethod
     def of(cls, contexts: Sequence[SumContext], fastest: int) -> Exchanges:
         """Combine measurements between stretches of several models.
@@ -87,8 +100,7 @@ class Exchanges:
             As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
         points = tuple(chain.from_iterable(each.points(fastest) for each in contexts))
-        slowed_s = float(np.mean([each.slowed_s(fastest) for each in contexts]))
-        return cls(points, max(0.0, slowed_s))
+        return cls(points, tuple(each.slowdown(fastest) for each in contexts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +111,28 @@ class GroupTimes:
     ----------
     prompt, step
         Stretches of the group's own model, in a prompt and in a decoding step.
-    begin_s
-        Embedding and first attention of a prompt [s], behind decoding steps and a sleep.
+    first_stretch_s
+        Embedding and first attention of a prompt until the last member has computed them [s], behind decoding
+        steps and a sleep.
     """
 
     prompt: Stretches
     step: Stretches
     exchanges: Exchanges
-    begin_s: float
+    first_stretch_s: float
 
     @property
     def prompt_sum_s(self) -> float:
         """A sum of a prompt, with the wait for the slowest member [s]."""
-        return self.prompt.late_s + self.exchanges.after(self.prompt.mean_s)
+        return self._sum_s(self.prompt)
 
     @property
     def step_sum_s(self) -> float:
         """A sum of a decoding step, with the wait for the slowest member [s]."""
-        return self.step.late_s + self.exchanges.after(self.step.mean_s + self.exchanges.slowed_s)
+        return self._sum_s(self.step)
+
+    def _sum_s(self, of: Stretches) -> float:
+        return of.late_s + self.exchanges.after(of.mean_s * self.exchanges.slowdown(of.mean_s))
 
 
 class SumContext:
@@ -212,11 +228,14 @@ class SumContext:
             ExchangePoint(step.mean_s, float(typical(self._steps_s, fastest))),
         )
 
-    def slowed_s(self, fastest: int) -> float:
-        """Return what a member computes longer behind a sum than behind a sleep [s], in decoding.
+    def slowdown(self, fastest: int) -> Slowdown:
+        """Return by what factor a member computes longer behind a sum, in decoding; it can be below one.
 
-        May be negative, as it is measured as a difference.
+        Parameters
+        ----------
+        fastest
+            As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
         _, behind_sums = self._behind["sums"].times(fastest)
         _, behind_rests = self._behind["rests"].times(fastest)
-        return behind_sums.mean_s - behind_rests.mean_s
+        return Slowdown(behind_rests.mean_s, behind_sums.mean_s / behind_rests.mean_s)

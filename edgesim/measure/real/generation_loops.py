@@ -20,7 +20,7 @@ from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 __all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
 
 
-_ROUNDS = 3  # of measuring what a part loses by sleeping: passes scatter by a tenth, which is as much
+_ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
 
 
 class Visit(NamedTuple):

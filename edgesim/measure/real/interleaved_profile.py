@@ -5,7 +5,7 @@ measurement before or after a real run therefore does not represent it to a few 
 tokens does. In use a decoding step follows another one, and finds its weights and code in the caches: every
 timed one here therefore follows an untimed one of the same shape. (For the blocks of a small model on a
 two-core host, the first step behind a prompt took 1 to 5 % longer than those after it.) A prompt follows the
-decoding of another answer, and so do the steps outside the model; hence here, too.
+decoding of another answer; hence here, too.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class Gauge:
     @torch.inference_mode()
     def _visit(self, at: PassShape, steps: bool) -> None:
         rounds = self._measuring.rounds
-        is_prompt = at.phase is Phase.PREFILL
-        rounds.settle(self._before_prompts if is_prompt and not steps else at, steps)
+        if not steps:  # generation steps are timed within a generation, behind its passes
+            rounds.settle(at)
+            if at.phase is Phase.PREFILL:
+                rounds.settle(self._before_prompts)
         rounds.visit(at, steps, most_passes=1)

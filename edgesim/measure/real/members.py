@@ -1,8 +1,8 @@
 """What the members of a group compute between two sums: measured with the model itself, without any sum.
 
 A member sleeps in every sum until the others have arrived and the result is there, and computes more slowly
-after it. Here it sleeps as long without a sum, but for every fourth place, in which all wait for one another:
-sums keep members in step, so that all compute at the same time.
+after it. Here it sleeps as long without a sum. Sums keep members in step, so that all compute at the same
+time: here a barrier does in every third place, whose own time is not used.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Members:
     n_sums: int
     _prompts_s: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     _steps_s: list[tuple[float, float, float]] = field(init=False, default_factory=list)
-    _begins_s: list[float] = field(init=False, default_factory=list)
+    _first_stretches_s: list[float] = field(init=False, default_factory=list)
 
     def add(self, answers: Sequence[dict[str, Any]]) -> None:
         """Store the answers of all members that have generated side by side.
@@ -67,11 +67,9 @@ class Members:
 
         The attention before a pass's first sum is left out of the stretches, as it follows the embedding.
         """
-        begun_at_s = [answer["began_at_s"] + answer["before_s"] for answer in answers]
-        self._begins_s.append(
-            float(np.mean([answer["sums_s"][0][0] for answer in answers]) - np.mean(begun_at_s))
-        )
         instants_s = np.array([answer["sums_s"] for answer in answers])  # [member, sum, 2]
+        begun_at_s = np.mean([answer["began_at_s"] + answer["before_s"] for answer in answers])
+        self._first_stretches_s.append(float(instants_s[:, 0, 0].max() - begun_at_s))
         computed_s = instants_s[:, 1:, 0] - instants_s[:, :-1, 1]
         waits_s = computed_s.max(axis=0) - computed_s.mean(axis=0)
         for first in range(0, instants_s.shape[1], self.n_sums):
@@ -97,12 +95,12 @@ class Members:
         )
         return prompt, step
 
-    def begin_s(self, fastest: int) -> float:
-        """Return the typical time of embedding and first attention of a prompt, mean over the members [s].
+    def first_stretch_s(self, fastest: int) -> float:
+        """Return the typical time from a prompt's beginning to the last arrival at its first sum [s].
 
         Parameters
         ----------
         fastest
             As for :func:`edgesim.measure.trimmed_mean.typical`.
         """
-        return float(typical(self._begins_s, fastest))
+        return float(typical(self._first_stretches_s, fastest))

@@ -18,8 +18,8 @@ from edgesim.measure.real.part import Tensor
 __all__ = ["Sums", "barrier", "join", "leave"]
 
 _PATIENCE = timedelta(seconds=60)
-_PLACES_TO_A_MEETING = 4
-_EVENT_LOOP = "gloo_tcp_loop"  # the name of its thread
+_PLACES_PER_BARRIER = 3  # odd, so that it is in the place of either half's sums
+_EVENT_LOOP = b"gloo_tcp_loop"  # the name of its thread
 
 
 def join(file: str, rank: int, n_members: int) -> None:
@@ -33,17 +33,17 @@ def join(file: str, rank: int, n_members: int) -> None:
 def _let_event_loop_yield() -> None:
     """Keep gloo's event loop from preempting the other threads of this process, where the system allows it.
 
-    All of a member's threads share one core. The loop asks for events again and again while another thread
-    has a connection's lock (gloo 0.5, `Pair::handleEvents`: a try-lock, and events are level-triggered). A
-    loop that preempts the thread with the lock therefore spins until the scheduler's next tick, of up to
-    4 ms: traced with `perf sched`, this made half of all sums ten times as long as the others.
+    All of a member's threads share one core. The loop tries the lock of a connection and, while another
+    thread has it, asks for the same events again (gloo's `Pair::handleEvents`). A loop that preempts the
+    thread with the lock therefore spins until the scheduler's next tick, for up to 4 ms: traced with
+    `perf sched`, this made half of all sums ten times as long as the others.
     """
     if not hasattr(os, "SCHED_BATCH"):
         return
-    for task in Path("/proc/self/task").iterdir():
+    for comm in Path("/proc/self/task").glob("*/comm"):
         with suppress(OSError):
-            if (task / "comm").read_text(encoding="ascii").strip() == _EVENT_LOOP:
-                os.sched_setscheduler(int(task.name), os.SCHED_BATCH, os.sched_param(0))
+            if comm.read_bytes().strip() == _EVENT_LOOP:
+                os.sched_setscheduler(int(comm.parent.name), os.SCHED_BATCH, os.sched_param(0))
 
 
 def leave() -> None:
@@ -62,7 +62,7 @@ class Sums:
         as long to compute.
     rests_s
         How long a member that does not sum sleeps where it would [s], in turn; empty: not at all. In every
-        fourth place all wait for one another instead, as sums would make them, so that they stay in step.
+        third place there is a barrier instead, so that members stay in step, as sums would keep them.
     instants_s
         When each sum, or sleep in its place, was entered and left.
     """
@@ -81,7 +81,7 @@ class Sums:
             entered_at_s = perf_counter()
             if self.is_on:
                 dist.all_reduce(result)
-            elif len(self.instants_s) % _PLACES_TO_A_MEETING == 0 and dist.is_initialized():
+            elif len(self.instants_s) % _PLACES_PER_BARRIER == 0:
                 barrier()
             else:
                 sleep(self.rests_s[len(self.instants_s) % len(self.rests_s)])

@@ -24,7 +24,7 @@ from edgesim.model.architecture import Architecture
 
 __all__ = ["Workshop"]
 
-_TOKENS_BEFORE = 2  # of the answer before a single device's
+_TOKENS_BEFORE = 2  # tokens of the short answer that a single device gives before the timed one
 _DTYPE = "float32"  # in which the shards' sums agree within 1e-4 and the tokens exactly
 
 

@@ -34,24 +34,25 @@ def with_shards(profile: Profile, group: GroupTimes, n_members: int) -> Profile:
     A decoding step's context makes no difference here, as it is short. A prompt's embedding is charged with
     all that the first attention takes longer than the others.
     """
-    n_halves = {Component.ATTENTION: 1, Component.MLP: 1, Component.BLOCK: 2}
+    halves = (Component.ATTENTION, Component.MLP, Component.BLOCK)
 
     def shard_s(point: Point) -> float:
-        of_prompt = point.phase is Phase.PREFILL
-        stretches = group.prompt if of_prompt else group.step
+        stretches = group.prompt if point.phase is Phase.PREFILL else group.step
         by_half = {Component.ATTENTION: stretches.attention_s, Component.MLP: stretches.mlp_s}
         own_s = by_half.get(point.component, stretches.attention_s + stretches.mlp_s)
-        return own_s + n_halves[point.component] * (0.0 if of_prompt else group.exchanges.slowed_s)
+        return own_s * group.exchanges.slowdown(stretches.mean_s)
 
     def whole(point: Point) -> Point:
         if point.component is Component.EMBEDDING and point.phase is Phase.PREFILL:
-            return _having(point, max(1e-9, group.begin_s - group.prompt.attention_s))
+            arrived_s = group.first_stretch_s - group.prompt.late_s  # the wait counts with the sum
+            further_s = group.prompt.attention_s * group.exchanges.slowdown(group.prompt.mean_s)
+            return _having(point, max(1e-9, arrived_s - further_s))
         return point
 
     shards = tuple(
         replace(_having(point, shard_s(point)), n_shards=n_members)
         for point in profile.points
-        if point.component in n_halves
+        if point.component in halves
     )
     return replace(profile, points=(*map(whole, profile.points), *shards))
 

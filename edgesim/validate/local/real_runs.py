@@ -29,6 +29,7 @@ __all__ = ["AtWork", "hired"]
 
 _GAUGE, _ALONE = "gauge", "gauge alone"
 _MEMBERS = 2  # number of members in a group
+_PROMPT_TOKENS = 2  # tokens of a run for its prompt
 _REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
 _SUM_TOKENS = 8  # of the other models: sums scatter more than anything else
@@ -129,7 +130,7 @@ class AtWork:
             return None
         prompt, step = self._shards.times(fastest)
         exchanges = Exchanges.of(self._sum_contexts, fastest)
-        return GroupTimes(prompt, step, exchanges, self._shards.begin_s(fastest))
+        return GroupTimes(prompt, step, exchanges, self._shards.first_stretch_s(fastest))
 
     def communication(self, fastest: int) -> Communication | None:
         """Return the cost of messages and sums, with this model's own loop steps; None with one process."""
@@ -156,7 +157,7 @@ class AtWork:
         n_out
             Tokens generated; None: as many as the extent says.
         measuring
-            For a single device: measure a point of its profile after every token; this time is not part of
+            For a single device: measure a point of its profile between two tokens; this time is not part of
             the run's.
         """
         n_out = n_out or self._extent.n_out
@@ -276,11 +277,11 @@ class AtWork:
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
     def _shards_once(self, rests_s: Sequence[float]) -> None:
-        """Let a group's members sleep in the place of sums, once with decoding steps and once without.
+        """Let a group's members sleep in the place of sums, with decoding steps and without.
 
-        They have slept and, before, decoded, as before a run.
+        They have slept and, before, decoded, as before a run; as there, another model in the first of three.
         """
-        for n_out in (min(self._extent.n_out, _REST_TOKENS), 1):
+        for n_out in (min(self._extent.n_out, _REST_TOKENS), _PROMPT_TOKENS, _PROMPT_TOKENS):
             sleep(RESTS_S[-1])
             order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
             order = {**order, "prompt": self._prompts[0], "n_out": n_out}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
@@ -34,7 +34,7 @@ MOST_OTHER_LOAD_CORES = 0.5
 """Load of other programs up to which the short form judges times."""
 
 _CROWD = 2  # processes in which profiles are measured at the same time
-_PROMPT_TOKENS = 2  # of a run for its prompt, so that the next prompt follows a decoding step
+_PROMPT_TOKENS = 2  # tokens of a run for its prompt, so that the next prompt follows a decoding step
 
 Announce = Callable[[str], None]
 
@@ -73,7 +73,7 @@ class Plan:
         return replace(
             self,
             extent=Extent(n_prompt=16, n_out=8),
-            n_repetitions=3,
+            n_repetitions=2,
             n_runs=2,
             n_prompts=0,
             fastest=4,
@@ -245,7 +245,7 @@ class _Repetition:
     between the tokens of the single device's runs and after them. Rings in which several
     compute are predicted with times between two profiles: of two processes at the same time, which share the
     memory and the last-level cache, and of one of them while the other is idle. A group's shards are measured
-    in context, its embedding and head in two processes.
+    in context, its head and what it computes between head and blocks in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -275,13 +275,14 @@ class _Repetition:
             for number, setting in enumerate(meanwhile):
                 if n_gauges > 1 and number % 2 == 0:
                     self._at_work.measure_once()
-                for _ in range(2 if setting.kind == "single" else 1):
-                    self.runs[setting].append(self._at_work.run(setting, measuring=n_gauges == 1))
-                    for further in range(1 + plan.n_prompts):
-                        if further:
-                            run = self._at_work.run(setting, n_out=_PROMPT_TOKENS)
-                            self.prompts[setting].append(run)
-                        if n_gauges == 1:
+                is_single = setting.kind == "single"
+                for _ in range(2 if is_single else 1):
+                    self.runs[setting].append(self._at_work.run(setting, measuring=is_single))
+                    if is_single:
+                        self._at_work.measure_prompt()
+                    for _ in range(plan.n_prompts):
+                        self.prompts[setting].append(self._at_work.run(setting, n_out=_PROMPT_TOKENS))
+                        if is_single:
                             self._at_work.measure_prompt()
         return self._at_work.profiles()
 
@@ -305,12 +306,17 @@ class _Repetition:
     def has_ids(self, reference: list[int]) -> bool:
         """Return whether all runs gave the same answer to each prompt, and `reference` to the first one.
 
-        Shorter answers have to agree as far as they go.
+        Those of further runs have to be the beginnings of these answers.
         """
-        others: dict[int, list[int]] = {0: reference}
-        for run in chain(*self.runs.values(), *self.prompts.values()):
-            for answers in (run["ids"], *run.get("other_ids", ())):
-                for sample, ids in enumerate(answers):
-                    if others.setdefault(sample, ids)[: len(ids)] != ids:
-                        return False
-        return True
+        whole: dict[int, list[int]] = {0: reference}
+        complete = [(sample, ids) for run in chain(*self.runs.values()) for sample, ids in _answers(run)]
+        begun = [(sample, ids) for run in chain(*self.prompts.values()) for sample, ids in _answers(run)]
+        return all(whole.setdefault(sample, ids) == ids for sample, ids in complete) and all(
+            whole[sample][:_PROMPT_TOKENS] == ids for sample, ids in begun
+        )
+
+
+def _answers(run: Mapping[str, Any]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each answer of a run, by every process that has it, and the number of its prompt."""
+    for answers in (run["ids"], *run.get("other_ids", ())):
+        yield from enumerate(answers)

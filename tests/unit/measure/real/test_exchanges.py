@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes, SumContext
+from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes, Slowdown, SumContext
 from edgesim.measure.real.members import Stretches
 
 CONFIG = {
@@ -91,19 +91,22 @@ def test_computing_behind_sums_is_compared_with_computing_behind_sleeps(
 ) -> None:
     _, context = measured
 
-    assert context.slowed_s(fastest=1) == pytest.approx(LONGER_S + LATE_S / 2)
+    found = context.slowdown(fastest=1)
+    assert found.stretch_s == pytest.approx((0.1 + (0.4 + 0.6) / 2) / 2)
+    assert found.ratio == pytest.approx((found.stretch_s + LONGER_S + LATE_S / 2) / found.stretch_s)
     both = Exchanges.of([context, context], fastest=1)
-    assert both.slowed_s == pytest.approx(LONGER_S + LATE_S / 2)
+    assert both.slowdowns == (found, found)
     assert len(both.points) == 4
 
 
 def test_an_exchange_is_interpolated_between_stretches_and_may_fall_with_them() -> None:
     points = (ExchangePoint(5e-3, 1e-3), ExchangePoint(1e-3, 2e-3))
-    exchanges = Exchanges(points, slowed_s=1e-3)
+    exchanges = Exchanges(points, (Slowdown(3e-3, 1.0), Slowdown(1e-3, 2.0)))
 
     assert exchanges.after(2e-3) == pytest.approx(1.75e-3)
     assert (exchanges.after(0.0), exchanges.after(1.0)) == (2e-3, 1e-3)
     stretches = Stretches(attention_s=1e-3, mlp_s=3e-3, late_s=0.1e-3)
-    group = GroupTimes(stretches, stretches, exchanges, begin_s=0.0)
-    assert group.prompt_sum_s == pytest.approx(1.75e-3 + 0.1e-3)
-    assert group.step_sum_s == pytest.approx(1.5e-3 + 0.1e-3)  # computing is slower behind a sum
+    group = GroupTimes(stretches, stretches, exchanges, first_stretch_s=0.0)
+    assert [exchanges.slowdown(stretch_s) for stretch_s in (0.0, 2e-3, 1.0)] == pytest.approx([2.0, 1.5, 1.0])
+    # Stretches of 2 ms take 3 behind a sum.
+    assert group.prompt_sum_s == group.step_sum_s == pytest.approx(1.5e-3 + 0.1e-3)

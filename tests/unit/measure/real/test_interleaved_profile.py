@@ -22,23 +22,28 @@ GPT2 = shape_named("tiny-gpt2").architecture  # three blocks
 
 
 def test_a_pass_is_timed_behind_an_untimed_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A prompt behind a decoding step, everything else behind its like."""
+    """Every pass behind its like, and a prompt behind a decoding step after that."""
     gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
-    called: list[tuple[str, PassShape, bool]] = []
-    monkeypatch.setattr(Rounds, "settle", lambda self, at, steps: called.append(("untimed", at, steps)))
-    monkeypatch.setattr(Rounds, "visit", lambda self, at, steps, **_: called.append(("timed", at, steps)))
+    called: list[tuple[str, PassShape]] = []
+    monkeypatch.setattr(Rounds, "settle", lambda self, at: called.append(("untimed", at)))
+    monkeypatch.setattr(
+        Rounds, "visit", lambda self, at, steps, **_: called.append(("step" if steps else "timed", at))
+    )
 
     gauge.round()
 
-    n_visits = len(GRID.shapes()) + len(GRID.step_shapes())
-    assert [what for what, *_ in called] == ["untimed", "timed"] * n_visits
-    assert {(at, steps) for what, at, steps in called if what == "timed"} == {
-        *((at, False) for at in GRID.shapes()),
-        *((at, True) for at in GRID.step_shapes()),
-    }
-    for (_, before, before_steps), (_, at, steps) in zip(called[::2], called[1::2], strict=True):
-        assert before_steps == steps
-        assert (before.n_context > 0 and not steps) if at.n_new > 1 and not steps else before == at
+    before: list[PassShape] = []
+    timed = set()
+    for what, at in called:
+        if what == "untimed":
+            before.append(at)
+        elif what == "timed":
+            assert before[0] == at
+            assert [each.n_context > 0 for each in before[1:]] == [True] * (at.n_new > 1)
+            timed.add(at)
+            before = []
+    assert timed == set(GRID.shapes())
+    assert {at for what, at in called if what == "step"} == set(GRID.step_shapes())
 
 
 def test_an_untimed_pass_leaves_no_repeat() -> None:
@@ -46,8 +51,7 @@ def test_an_untimed_pass_leaves_no_repeat() -> None:
     measuring.warm_up()
     at = next(shape for shape in GRID.shapes() if shape.n_context)
 
-    measuring.rounds.settle(at, False)
-    measuring.rounds.settle(PassShape(1, 4, 0), True)
+    measuring.rounds.settle(at)
     assert measuring.rounds.points() == ()
 
     measuring.rounds.visit(at, False, most_passes=1)

@@ -34,8 +34,8 @@ def test_stretches_are_distinguished_by_their_places_in_a_pass() -> None:
     assert step.mlp_s == pytest.approx((0.45 + 0.6) / 2)
     # The first of a step follows the head and the embedding.
     assert step.late_s == pytest.approx(((0.5 + 0.0 + 0.1 + 0.1) / 4 + 1.0 / 4) / 2)
-    # A prompt's first stretch begins behind its preparation.
-    assert members.begin_s(fastest=1) == pytest.approx((9.0 + 7.0) / 2 + 1.0 - 0.5)
+    # A prompt's first stretch begins behind its preparation, and ends with the last member.
+    assert members.first_stretch_s(fastest=1) == pytest.approx(9.0 + 1.0 - 0.5)
 
 
 def test_a_wait_is_for_the_slowest_of_any_number() -> None:

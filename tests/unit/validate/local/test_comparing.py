@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,13 @@ def test_samples_in_flight_share_the_time() -> None:
     assert (found.ttft_s, found.tpot_s) == pytest.approx((1.5, 2.0))
     assert found.tokens_per_s == pytest.approx(1.0)
     assert found.utilisation == pytest.approx((1.0, 0.5))
+
+
+def test_of_further_runs_only_first_tokens_count() -> None:
+    run = {"began_at_s": 0.0, "emitted_at_s": [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]], "busy_s": [6.0, 3.0]}
+    further = {"began_at_s": 1.0, "emitted_at_s": [[5.0, 99.0], [6.0, 99.0]], "busy_s": [0.0, 0.0]}
+
+    found = of_runs([run], prompts=[further])
+
+    assert found.ttft_s == pytest.approx(((1.0 + 4.0) / 2 + (2.0 + 5.0) / 2) / 2)
+    assert replace(found, ttft_s=1.5) == of_runs([run])

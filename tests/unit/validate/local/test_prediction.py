@@ -12,7 +12,7 @@ import pytest
 from timed_parts import MS, SHAPE, profile
 
 from edgesim.errors import InputError
-from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes
+from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes, Slowdown
 from edgesim.measure.real.members import Stretches
 from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
@@ -37,8 +37,11 @@ GROUP = GroupTimes(
     prompt=Stretches(attention_s=5e-3, mlp_s=7e-3, late_s=150e-6),
     step=Stretches(attention_s=0.5e-3, mlp_s=2e-3, late_s=50e-6),
     # A prompt's exchange is the shorter one.
-    exchanges=Exchanges((ExchangePoint(1.275e-3, 900e-6), ExchangePoint(6e-3, 400e-6)), slowed_s=25e-6),
-    begin_s=5e-3 + 0.7e-3,
+    exchanges=Exchanges(
+        (ExchangePoint(1.275e-3, 900e-6), ExchangePoint(6e-3, 400e-6)),
+        (Slowdown(1.25e-3, 1.02), Slowdown(6e-3, 0.9)),
+    ),
+    first_stretch_s=5e-3 + 0.7e-3 + 150e-6,
 )
 STEP_BEFORE_S, STEP_S = 30e-6, 50e-6
 
@@ -257,14 +260,16 @@ def test_a_group_computes_shards_and_waits_for_its_slowest_and_sums_twice_in_eve
     def pass_s(computed_s: float, sum_s: float, ends_ms: float) -> float:
         return 3 * computed_s + ends_ms * 1e-3 + 6 * sum_s + STEP_S
 
-    # Embedding and first attention take 5.7 ms together, further ones 5.
-    ttft_s = pass_s(12e-3, 150e-6 + 400e-6, 0.7 + 3.0) + STEP_BEFORE_S
-    tpot_s = pass_s(2.5e-3 + 2 * 25e-6, 50e-6 + 900e-6, 2.1)
+    # Embedding and first attention take 5.7 ms together before the wait for the slower, and further ones
+    # 0.9 times 5 ms behind sums; a decoding step's are slower behind sums.
+    prompt_s = 150e-6 + Exchanges(GROUP.exchanges.points, ()).after(0.9 * 6e-3)
+    ttft_s = pass_s(0.9 * 12e-3, prompt_s, 1.2 + 3.0) + STEP_BEFORE_S
+    tpot_s = pass_s(1.02 * 2.5e-3, 50e-6 + 900e-6, 2.1)
     assert (found.ttft_s, found.tpot_s) == pytest.approx((ttft_s, tpot_s), rel=1e-5)
     lasted_s = ttft_s + 4 * tpot_s
     assert found.tokens_per_s == pytest.approx(5 / lasted_s, rel=1e-5)
-    shards_s = 3 * (12e-3 + 4 * (2.5e-3 + 2 * 25e-6))
-    ends_s = (3.7 + 4 * 2.1) * 1e-3 + 5 * STEP_S + STEP_BEFORE_S
+    shards_s = 3 * (0.9 * 12e-3 + 4 * 1.02 * 2.5e-3)
+    ends_s = (4.2 + 4 * 2.1) * 1e-3 + 5 * STEP_S + STEP_BEFORE_S
     assert found.utilisation == pytest.approx(((shards_s + ends_s) / lasted_s, shards_s / lasted_s), rel=1e-5)
 
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from edgesim.validate.local.real_runs import AtWork
-from edgesim.validate.local.settings import Extent
+from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import shape_named
 
 
@@ -65,12 +65,23 @@ def test_two_processes_are_measured_at_once_and_then_one_of_them_while_the_other
     assert len(set(found)) == 3
 
 
-def test_a_single_process_is_measured_between_the_tokens_of_its_runs_alone(
+def test_a_single_process_is_measured_alone_between_its_tokens_and_behind_its_runs(
     at_work: AtWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgesim.validate.local.real_runs.Profile.load", lambda file: file)
     at_work.begin_profiles(1, fastest=1, seed=0)
 
+    at_work.measure_prompt()
     assert len(at_work.profiles()) == 1
-    assert crew_of(at_work).asked("gauge") == [[("stage 0", "gauge")]]
+    assert crew_of(at_work).asked("gauge") == crew_of(at_work).asked("prompt") == [[("stage 0", "gauge")]]
     assert crew_of(at_work).asked("round") == []
+
+
+@pytest.mark.parametrize(("n_out", "expected"), [(None, Extent().n_out), (2, 2)])
+def test_a_run_is_as_long_as_asked(at_work: AtWork, n_out: int | None, expected: int) -> None:
+    at_work._crew.ask = lambda orders, **_: asked.extend(orders) or [{} for _ in orders]  # type: ignore[method-assign, func-returns-value]
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    at_work.run(Setting(kind="single"), n_out=n_out)
+
+    assert [order["n_out"] for _, order in asked] == [expected]

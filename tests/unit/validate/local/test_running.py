@@ -1,0 +1,83 @@
+"""What takes turns within a repetition, and which answers have to be equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from edgesim.validate.local.running import Plan, _Repetition
+from edgesim.validate.local.settings import Setting
+
+WHOLE = [[7, 8, 9], [4, 5, 6]]  # the answers to two prompts
+SINGLE, LONE = Setting(kind="single"), Setting(kind="pipeline", n_devices=2)
+CROWD, PAIR = Setting(kind="pipeline", n_devices=2, n_samples=2), Setting(kind="tensor", n_devices=2)
+
+
+class AtWork:
+    """Notes what it is asked for, and answers runs."""
+
+    def __init__(self) -> None:
+        self.called: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def note(*given: Any, **options: Any) -> list[str]:
+            self.called.append(name)
+            return ["profile", "profile", "idle"]
+
+        return note
+
+    def run(
+        self, setting: Setting, *, n_out: int | None = None, measuring: bool = False
+    ) -> dict[str, list[list[int]]]:
+        self.called.append((setting, n_out, measuring))
+        return {"ids": [ids[:n_out] for ids in WHOLE[: setting.n_samples]]}
+
+
+def repetition(at_work: AtWork, n_prompts: int) -> _Repetition:
+    plan = Plan(n_runs=1, n_prompts=n_prompts)
+    return _Repetition(at_work, [SINGLE, LONE, CROWD, PAIR], plan, number=0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_prompts", [0, 2])
+def test_each_run_is_followed_by_further_ones_for_their_prompts(n_prompts: int) -> None:
+    at_work = AtWork()
+    taken = repetition(at_work, n_prompts)
+
+    def runs(setting: Setting, *between: str) -> list[Any]:
+        further = [(setting, 2, False), *between] * n_prompts
+        return [(setting, None, setting == SINGLE), *between, *further]
+
+    assert [each for each in at_work.called if not isinstance(each, str) or each.startswith("meas")] == [
+        # The profile of one process is measured beside the single device's runs alone.
+        *(runs(SINGLE, "measure_prompt") * 2),
+        *runs(LONE),
+        "measure_once",
+        *runs(CROWD),
+        *runs(PAIR),
+    ]
+    assert {setting: len(each) for setting, each in taken.prompts.items()} == {
+        SINGLE: 2 * n_prompts, LONE: n_prompts, CROWD: n_prompts, PAIR: n_prompts
+    }  # fmt: skip
+
+
+def test_all_answers_have_to_be_equal_and_those_of_further_runs_their_beginnings() -> None:
+    taken = repetition(AtWork(), 1)
+    assert taken.has_ids(WHOLE[0])
+    assert not taken.has_ids([7, 8, 0])
+
+    def differs(runs: list[dict[str, Any]], ids: list[list[int]], key: str = "ids") -> bool:
+        before = runs[-1]
+        runs[-1] = {**before, key: ids}
+        found = taken.has_ids(WHOLE[0])
+        runs[-1] = before
+        return not found
+
+    assert differs(taken.runs[PAIR], [[7, 8]])  # a token is missing
+    assert differs(taken.runs[PAIR], [[[7, 8, 0]]], "other_ids")  # of the second member
+    assert differs(taken.runs[CROWD], [WHOLE[0], [4, 4, 6]])
+    assert differs(taken.prompts[CROWD], [[7, 8], [4, 4]])
+    assert differs(taken.prompts[SINGLE], [[7]])
+    assert taken.has_ids(WHOLE[0])
