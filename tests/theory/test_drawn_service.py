@@ -20,7 +20,7 @@ from edgesim.world.world import World
 pytestmark = pytest.mark.slow
 
 N_REPLICATIONS = sized(6, 10)
-N_REQUESTS = sized(5_000, 10_000)
+N_REQUESTS = 10_000
 
 
 def drawn(

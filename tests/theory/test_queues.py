@@ -24,7 +24,7 @@ from scipy import stats
 from edgesim.workload.lengths import Fixed
 
 N_REPLICATIONS = 10
-N_REQUESTS = sized(4_000, 20_000)
+N_REQUESTS = sized(8_000, 20_000)
 DETERMINISTIC = Fixed(round(1.0 / TICK_S))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from effort import long_only, sized
+from effort import long_only
 from miniature import Tables, run
 from queues import assert_inside_student_t, replicate, sojourns_s
 from scipy import stats
@@ -116,6 +116,6 @@ def _lindley(arrivals_s: Sequence[float], service_s: float) -> list[float]:
 
 
 def _spans(replication: int):
-    tables, _, servers = simulated(70.0, None, sized(4_000, 8_000), replication, keep_spans=True)
+    tables, _, servers = simulated(70.0, None, 8_000, replication, keep_spans=True)
     spans = tables.spans
     return spans[spans["kind"] == "compute"], servers
