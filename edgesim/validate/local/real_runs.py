@@ -25,11 +25,13 @@ from edgesim.validate.local.prediction import stage_blocks
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
-__all__ = ["AtWork", "hired"]
+__all__ = ["PROMPT_TOKENS", "AtWork", "hired"]
+
+PROMPT_TOKENS = 2
+"""Tokens of a run that is made for its prompt, so that the next prompt follows a decoding step."""
 
 _GAUGE, _ALONE = "gauge", "gauge alone"
 _MEMBERS = 2  # number of members in a group
-_PROMPT_TOKENS = 2  # tokens of a run for its prompt
 _REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
 _SUM_TOKENS = 8  # of the other models: sums scatter more than anything else
@@ -281,7 +283,7 @@ class AtWork:
 
         They have slept and, before, decoded, as before a run; as there, another model in the first of three.
         """
-        for n_out in (min(self._extent.n_out, _REST_TOKENS), _PROMPT_TOKENS, _PROMPT_TOKENS):
+        for n_out in (min(self._extent.n_out, _REST_TOKENS), PROMPT_TOKENS, PROMPT_TOKENS):
             sleep(RESTS_S[-1])
             order: Order = {"do": "together", "model": "shard", "sums": False, "rests_s": rests_s}
             order = {**order, "prompt": self._prompts[0], "n_out": n_out}

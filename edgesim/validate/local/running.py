@@ -21,7 +21,7 @@ from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
 from edgesim.validate.local.prediction import predicted
 from edgesim.validate.local.profiles_in_use import with_loop_steps
-from edgesim.validate.local.real_runs import AtWork, hired
+from edgesim.validate.local.real_runs import PROMPT_TOKENS, AtWork, hired
 from edgesim.validate.local.settings import Extent, Setting, settings
 from edgesim.validate.local.shapes import ModelShape
 
@@ -34,7 +34,6 @@ MOST_OTHER_LOAD_CORES = 0.5
 """Load of other programs up to which the short form judges times."""
 
 _CROWD = 2  # processes in which profiles are measured at the same time
-_PROMPT_TOKENS = 2  # tokens of a run for its prompt, so that the next prompt follows a decoding step
 
 Announce = Callable[[str], None]
 
@@ -242,10 +241,10 @@ class _Repetition:
     """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
     Settings in which one process computes at a time are predicted with the profile of one process, measured
-    between the tokens of the single device's runs and after them. Rings in which several
-    compute are predicted with times between two profiles: of two processes at the same time, which share the
-    memory and the last-level cache, and of one of them while the other is idle. A group's shards are measured
-    in context, its head and what it computes between head and blocks in two processes.
+    between the tokens of the single device's runs and after them. Rings in which several compute are
+    predicted with times between two profiles: of two processes at the same time, which share the memory and
+    the last-level cache, and of one of them while the other is idle. A group's shards are measured in
+    context, with a prompt's embedding; its head and the embedding of decoding steps in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -281,7 +280,7 @@ class _Repetition:
                     if is_single:
                         self._at_work.measure_prompt()
                     for _ in range(plan.n_prompts):
-                        self.prompts[setting].append(self._at_work.run(setting, n_out=_PROMPT_TOKENS))
+                        self.prompts[setting].append(self._at_work.run(setting, n_out=PROMPT_TOKENS))
                         if is_single:
                             self._at_work.measure_prompt()
         return self._at_work.profiles()
@@ -312,7 +311,7 @@ class _Repetition:
         complete = [(sample, ids) for run in chain(*self.runs.values()) for sample, ids in _answers(run)]
         begun = [(sample, ids) for run in chain(*self.prompts.values()) for sample, ids in _answers(run)]
         return all(whole.setdefault(sample, ids) == ids for sample, ids in complete) and all(
-            whole[sample][:_PROMPT_TOKENS] == ids for sample, ids in begun
+            whole[sample][:PROMPT_TOKENS] == ids for sample, ids in begun
         )
 
 

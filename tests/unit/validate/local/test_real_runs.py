@@ -79,9 +79,6 @@ def test_a_single_process_is_measured_alone_between_its_tokens_and_behind_its_ru
 
 @pytest.mark.parametrize(("n_out", "expected"), [(None, Extent().n_out), (2, 2)])
 def test_a_run_is_as_long_as_asked(at_work: AtWork, n_out: int | None, expected: int) -> None:
-    at_work._crew.ask = lambda orders, **_: asked.extend(orders) or [{} for _ in orders]  # type: ignore[method-assign, func-returns-value]
-    asked: list[tuple[str, dict[str, Any]]] = []
-
     at_work.run(Setting(kind="single"), n_out=n_out)
 
-    assert [order["n_out"] for _, order in asked] == [expected]
+    assert [order["n_out"] for _, order in crew_of(at_work).batches[-1]] == [expected]
