@@ -44,11 +44,12 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
+from sys import maxsize
 from time import perf_counter
 from typing import Protocol
 
@@ -171,6 +172,8 @@ class Measuring:
     most_blocks
         Largest number of whole blocks to build: those that a device has, whose weights compete for the cache;
         None: all of the model.
+    first_apart, calls_all
+        As for :class:`Rounds`.
 
     Attributes
     ----------
@@ -187,6 +190,8 @@ class Measuring:
         fastest: int,
         seed: int,
         most_blocks: int | None = None,
+        first_apart: Collection[Phase] = (Phase.DECODE,),
+        calls_all: bool = False,
     ) -> None:
         self._architecture, self._device, self._grid = architecture, device, grid
         cache_bytes = _cache_bytes(device)
@@ -203,7 +208,7 @@ class Measuring:
             for n_shards, shard in shards.items()
         }
         self._probe = CeilingProbe(architecture, device=device, cache_bytes=cache_bytes)
-        self.rounds = Rounds(excerpts, grid, seed, fastest)
+        self.rounds = Rounds(excerpts, grid, seed, fastest, first_apart, calls_all=calls_all)
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
         """Call every operation once; the first product and pass are slow, and never the fastest."""
@@ -243,13 +248,33 @@ class Measuring:
 
 
 class Rounds:
-    """Visits points and stores the times of each visit."""
+    """Visits points and stores the times of each visit.
+
+    Parameters
+    ----------
+    excerpts
+        The timed modules, by the number of shards in a block.
+    grid, seed, fastest
+        As for :func:`measure_profile`.
+    first_apart
+        Phases in which a pass's first block is timed apart. One value is found for all shapes of a phase,
+        which for prompts of several lengths would be wrong.
+    calls_all
+        Whether a pass calls all blocks that were built, however long that takes.
+    """
 
     def __init__(
-        self, excerpts: Mapping[int, Excerpt], grid: Grid, seed: int, fastest: int = _FASTEST
+        self,
+        excerpts: Mapping[int, Excerpt],
+        grid: Grid,
+        seed: int,
+        fastest: int = _FASTEST,
+        first_apart: Collection[Phase] = (Phase.DECODE,),
+        *,
+        calls_all: bool = False,
     ) -> None:
-        self._fastest_part = fastest
-        self._excerpts = excerpts  # by the number of shards in a block
+        self._fastest_part, self._first_apart, self._calls_all = fastest, first_apart, calls_all
+        self._excerpts = excerpts
         self._random = random.Random(seed)
         # The second element is True for a visit that times generation steps instead of a pass.
         self.visits: tuple[tuple[PassShape, bool], ...] = (
@@ -259,7 +284,8 @@ class Rounds:
         self._found: defaultdict[Key, list[float]] = defaultdict(list)
         self._fastest: dict[PassShape, Mapping[Component, float]] = {}  # fastest pass so far, by block time
         self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one value per half
-        self._first_longer_s: list[float] = []  # a decoding step's first block than the mean of the others
+        # How much longer a pass's first block takes than the mean of the others.
+        self._first_longer_s: defaultdict[Phase, list[float]] = defaultdict(list)
         self._has_first_apart: set[PassShape] = set()  # shapes whose blocks leave the first one out
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:
@@ -334,13 +360,13 @@ class Rounds:
         for _ in range(max(1, min(most_passes, int(_VISIT_S / pass_s)))):
             times = excerpt.time_pass(shape, n_blocks)
             halves_s = excerpt.halves_s
-            if shape.phase is Phase.DECODE and n_blocks > 1 and excerpt.has_like_blocks:
+            if shape.phase in self._first_apart and n_blocks > 1 and excerpt.has_like_blocks:
                 first_s = sum(each_s[0] for each_s in halves_s.values())
                 halves_s = {half: each_s[1:] for half, each_s in halves_s.items()}
                 times |= {half: sum(each_s) / len(each_s) for half, each_s in halves_s.items()}
                 times[Component.BLOCK] = times[Component.ATTENTION] + times[Component.MLP]
                 if shape.n_shards == 1:
-                    self._first_longer_s.append(first_s - times[Component.BLOCK])
+                    self._first_longer_s[shape.phase].append(first_s - times[Component.BLOCK])
                     self._has_first_apart.add(shape)
             self._fastest[shape] = min(times, self._fastest[shape], key=lambda each: each[Component.BLOCK])
             if shape.phase is Phase.DECODE and shape.batch == shape.n_shards == 1:
@@ -369,12 +395,12 @@ class Rounds:
         return tuple(sorted(points, key=lambda p: (p.n_shards, order.index(p.component), p.phase, *p.at)))
 
     def _with_first_block(self, point: Point, key: Key) -> Point:
-        """Return the embedding of a decoding step with what its first block takes longer; others unchanged.
+        """Return the embedding of a pass with what its first block takes longer; other points unchanged.
 
         The first block follows the embedding, the step and the head, whose weights have passed through the
         caches, and takes longer than those that follow a block. An excerpt has fewer blocks than the model,
-        which has one first block as well. One value for all shapes, assumed not to depend on them: that of a
-        single shape would be lost in the noise.
+        which has one first block as well. One value for all shapes of a phase, assumed not to depend on them:
+        that of a single shape would be lost in the noise.
 
         Not modelled: that the later stages of a model divided among devices have a first block, too; that of
         a shard is shorter.
@@ -383,9 +409,8 @@ class Rounds:
         if component is not Component.EMBEDDING or shape not in self._has_first_apart:
             return point
         # The fastest quarter of the differences would be those of slow further blocks; hence their median.
-        longer_s = float(
-            typical(self._first_longer_s) if self._fastest_part == 1 else np.median(self._first_longer_s)
-        )
+        found_s = self._first_longer_s[shape.phase]
+        longer_s = float(typical(found_s) if self._fastest_part == 1 else np.median(found_s))
         return replace(point, median_s=max(1e-9, point.median_s + longer_s))
 
     def late_s(self) -> Floats:
@@ -398,8 +423,8 @@ class Rounds:
 
     def _n_blocks(self, shape: PassShape) -> int:
         """Return how many blocks a pass of this shape calls."""
-        wanted = int(_PASS_S / self._fastest[shape][Component.BLOCK])
-        if shape.phase is Phase.DECODE and wanted == 1:
+        wanted = maxsize if self._calls_all else int(_PASS_S / self._fastest[shape][Component.BLOCK])
+        if shape.phase in self._first_apart and wanted == 1:
             wanted = 2  # so that the first one is timed apart; 0.35 ms are below 1 % of longer blocks
         return self._excerpts[shape.n_shards].n_called(wanted)
 

@@ -95,7 +95,8 @@ class Communication:
     context
         The model computed between messages and sums.
     step_before_s, step_s
-        Overhead of the loop over passes: before the first pass, and per token.
+        Overhead of the loop over passes: of the first token, before its pass and behind it until the token is
+        chosen; and of every further token.
     measured_at
         UTC, ISO 8601.
 

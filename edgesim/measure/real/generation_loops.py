@@ -5,10 +5,9 @@ All instants are of the host's monotonic clock, which its processes share.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import inf
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
@@ -17,10 +16,7 @@ from transformers import DynamicCache
 from edgesim.measure.real.part import Part, Tensor
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
-__all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
-
-
-_ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
+__all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead"]
 
 
 class Visit(NamedTuple):
@@ -127,7 +123,7 @@ class _Instants:
 def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
     """Generate with all blocks in this process, token by token as in a ring; time the steps in between."""
     cache, ids = part.cache(), torch.tensor([list(prompt)])
-    emitted_at_s, chosen, steps_s = [], [], []
+    emitted_at_s, chosen, steps_s, choices_s = [], [], [], []
     ends_s = 0.0
     n_context = 0
     began_at_s = stepped_at_s = perf_counter()
@@ -141,6 +137,7 @@ def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
         ends_s += part.ready_at_s - part.embedding_at_s + stepped_at_s - through_at_s
         token = int(logits.argmax())
         emitted_at_s.append(perf_counter())
+        choices_s.append(emitted_at_s[-1] - stepped_at_s)
         chosen.append(token)
         ids = torch.tensor([[token]])
     return {
@@ -148,6 +145,7 @@ def alone(part: Part, prompt: Sequence[int], n_out: int) -> dict[str, Any]:
         "emitted_at_s": [emitted_at_s],
         "ids": [chosen],
         "before_s": steps_s[0],
+        "first_step_s": steps_s[0] + choices_s[0],
         "steps_s": steps_s[1:],
         "ends_s": ends_s,
     }
@@ -216,80 +214,6 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         sender.send(header, _bytes(states))
         at_s = header.due_at_s, arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
         visits.append(Visit(header.n_new, header.n_context, *at_s))
-
-
-@torch.inference_mode()
-def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
-    """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
-
-    Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
-    before. A first part computes the head as well, as it does between two tokens; after a prompt it is timed
-    apart, since the prompt has gone round the ring in the meantime.
-
-    Parameters
-    ----------
-    n_prompt
-        Tokens in the cache at the start.
-    rests_s
-        Sleeps [s], in the order in which they are tried.
-
-    Returns
-    -------
-    dict
-        Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
-        ``prompts_awake_s``, and ``prompts_rested_s`` after the longest sleep; for a first part also
-        ``heads_awake_s`` and ``heads_rested_s``.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    prompt = part.example(n_prompt, generator)
-    cache, states, n_context = part.cache(), prompt, 0
-
-    def prompt_s() -> float:
-        nonlocal cache, states, n_context
-        cache, n_context = part.cache(), n_prompt
-        began_at_s = perf_counter()
-        states = part.run(cache, prompt, 0)
-        return perf_counter() - began_at_s
-
-    prompt_s()
-
-    def head_s() -> float:
-        began_at_s = perf_counter()
-        part.logits(states)
-        return perf_counter() - began_at_s
-
-    given = part.example(1, generator)
-
-    def step_s() -> float:
-        nonlocal states, n_context
-        began_at_s = perf_counter()
-        if part.is_first:
-            part.logits(states)
-        states = part.run(cache, given, n_context)
-        n_context += 1
-        return perf_counter() - began_at_s
-
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    if part.is_first:
-        found["heads_awake_s"].append(head_s())
-        prompt_s()  # as in a ring, where a head follows blocks
-        sleep(max(rests_s))
-        found["heads_rested_s"].append(head_s())
-    step_s()
-    for _ in range(_ROUNDS):
-        rested_s = []
-        for rest_s in rests_s:
-            found["awake_s"].append(step_s())
-            sleep(rest_s)
-            rested_s.append(step_s())
-        found["rested_s"].append(rested_s)
-        sleep(max(rests_s))
-        found["prompts_rested_s"].append(prompt_s())
-        step_s()
-        step_s()
-        found["prompts_awake_s"].append(prompt_s())
-        step_s()
-    return dict(found)
 
 
 def _bytes(states: Tensor) -> memoryview:

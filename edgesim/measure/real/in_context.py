@@ -155,7 +155,7 @@ class Context:
         one = self._ask([(first, {"do": "alone", "model": f"{_NAME}-chain", **asked})])[0]
         found.note("chain", one)
         found.steps_s += one["steps_s"]
-        found.before_s.append(one["before_s"])
+        found.before_s.append(one["first_step_s"])
         lead = {"do": "lead", "model": f"{_NAME}-stage", "prompts": [asked["prompt"]], "n_out": n_out}
         led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
         found.note("ring", led)

@@ -14,9 +14,10 @@ import torch
 
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
-from edgesim.measure.real.generation_loops import alone, follow, generated, lead, rested
+from edgesim.measure.real.generation_loops import alone, follow, generated, lead
 from edgesim.measure.real.interleaved_profile import Gauge
 from edgesim.measure.real.part import Part
+from edgesim.measure.real.resting import accompany, rested
 from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
 from edgesim.measure.real.sums import Sums, barrier, join, leave
 from edgesim.measure.real.weights import cut_to_shard, trained_model, untrained_model
@@ -60,6 +61,7 @@ class Workshop:
             "follow": self._follow,
             "together": self._together,
             "rest": self._rest,
+            "accompany": self._accompany,
             "logits": self._logits,
             "gauge": self._gauge,
             "prompt": self._prompt,
@@ -156,8 +158,14 @@ class Workshop:
         return {**found, "sums_s": sums.instants_s}
 
     def _rest(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Time passes of a part after sleeps, and without."""
-        return rested(self._part(order), order["n_prompt"], order["rests_s"])
+        """Time passes of a part after sleeps, and without; the next of the ring may compute meanwhile."""
+        companion = self._ends(order)[0] if order["beside"] else None
+        return rested(self._part(order), order["n_prompt"], order["rests_s"], companion)
+
+    def _accompany(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Compute while the process before this one in the ring sleeps."""
+        accompany(self._part(order), order["rests_s"], self._ends(order)[1])
+        return {}
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:

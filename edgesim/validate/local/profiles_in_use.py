@@ -19,8 +19,7 @@ def with_loop_steps(profile: Profile, communication: Communication) -> Profile:
 
     Rings and groups choose a token by its largest logit and continue; transformers' own loop does more.
     """
-    first_s = communication.step_before_s + communication.step_s
-    by_phase = {Phase.PREFILL: first_s, Phase.DECODE: communication.step_s}
+    by_phase = {Phase.PREFILL: communication.step_before_s, Phase.DECODE: communication.step_s}
     points = tuple(
         _having(point, by_phase[point.phase]) if point.component is Component.STEP else point
         for point in profile.points

@@ -70,7 +70,7 @@ def test_no_more_whole_blocks_are_built_than_a_device_has(
             built[architecture == GPT2] = n_blocks
 
     monkeypatch.setattr("edgesim.measure.timing.Excerpt", Noted)
-    monkeypatch.setattr("edgesim.measure.timing.Rounds", lambda *_: None)
+    monkeypatch.setattr("edgesim.measure.timing.Rounds", lambda *_, **__: None)
 
     Measuring(GPT2, device="cpu", grid=with_shards, fastest=1, seed=1, most_blocks=most_blocks)
 
