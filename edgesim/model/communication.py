@@ -117,6 +117,16 @@ class Communication:
         halves_s = [(each.send_s + each.receive_s) / 2.0 for each in self.messages]
         return Cost.through([each.size_bytes for each in self.messages], halves_s)
 
+    def handled_s(self, size_bytes: float) -> float:
+        """Occupancy of both ends together by a message to a sleeping receiver [s].
+
+        Interpolated between the measured sizes, constant beyond them: a buffer of some tens of kilobytes
+        costs a step, which the line of `endpoint` misses by a tenth.
+        """
+        points = sorted((each.size_bytes, each.send_s + each.receive_s) for each in self.messages)
+        sizes_bytes, both_s = zip(*points, strict=True)
+        return float(np.interp(size_bytes, sizes_bytes, both_s))
+
     @property
     def sending(self) -> Cost:
         """Occupancy of the sender per message to a sleeping receiver."""

@@ -119,7 +119,7 @@ def predicted(
     losses: RestLosses | None,
     folder: Path,
     *,
-    alone: Profile | None = None,
+    alone: Sequence[Profile] | None = None,
     group: GroupTimes | None = None,
 ) -> Figures:
     """Simulate a setting.
@@ -133,9 +133,9 @@ def predicted(
     folder
         Folder for intermediate files; must not exist yet.
     alone
-        Profile of a process while the others do nothing. A stage of a ring with several samples computes
-        beside another one for a part of the time, which is read from a simulation in which it always does,
-        and again from the next one. None: `profiles` hold as they are.
+        Profiles of each device's process while the others do nothing. A stage of a ring with several samples
+        computes beside another one for a part of the time, which is read from a simulation in which it always
+        does, and again from the next one. None: `profiles` hold as they are.
     group
         What a group computes between sums, and how long it exchanges; needed for a group.
     """
@@ -155,7 +155,7 @@ def predicted(
     if alone is not None:
         for _ in range(_N_WEIGHINGS):
             shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
-            between = [weighed(alone, each, share) for each, share in zip(profiles, shares, strict=True)]
+            between = [weighed(*each) for each in zip(alone, profiles, shares, strict=True)]
             in_use = _stages_in_use(shape, setting, extent, between, communication, losses)
             trace = _simulated(shape, setting, extent, in_use, communication, model)
     return _figures(trace, setting)

@@ -89,11 +89,11 @@ def with_messages(
     head_slowed_s
         What the head loses because the process has slept until a prompt came back [s].
     """
-    asleep, state_bytes = communication.endpoint, profile.architecture.activation_bytes(1)
+    state_bytes = profile.architecture.activation_bytes(1)
 
     def both_s(point: Point) -> float:
         is_prompt = point.phase is Phase.PREFILL
-        return 2.0 * asleep.seconds(point.n_new * state_bytes) if is_prompt else handled_s
+        return communication.handled_s(point.n_new * state_bytes) if is_prompt else handled_s
 
     preludes_s = {
         (point.phase, point.at): 0.0 if is_first else point.median_s

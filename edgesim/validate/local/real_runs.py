@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.measure.grid import Grid
 from edgesim.measure.real.exchanges import SHORT_CONTEXT, Exchanges, GroupTimes, SumContext
 from edgesim.measure.real.generation_loops import Visit, busy_s
 from edgesim.measure.real.in_context import CONTEXT, PATIENCE_S, Context, form_ring, join_group
@@ -20,7 +19,7 @@ from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
 from edgesim.measure.trimmed_mean import typical
 from edgesim.model.communication import Communication
-from edgesim.model.profile import Profile
+from edgesim.validate.local.gauges import Company, Gauges
 from edgesim.validate.local.prediction import stage_blocks
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
@@ -30,7 +29,6 @@ __all__ = ["PROMPT_TOKENS", "AtWork", "hired"]
 PROMPT_TOKENS = 2
 """Tokens of a run that is made for its prompt, so that the next prompt follows a decoding step."""
 
-_GAUGE, _ALONE = "gauge", "gauge alone"
 _MEMBERS = 2  # number of members in a group
 _REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
@@ -50,6 +48,11 @@ class AtWork:
         Folder for files exchanged between the processes.
     context
         Config of the models for measuring messages and sums; None: the default ones.
+
+    Attributes
+    ----------
+    gauges
+        Measure the model's profiles in the same processes.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class AtWork:
         self._prompts: list[list[int]] = rng.integers(1, vocabulary, size=size).tolist()
         self._stages = [crew.hire(f"stage {number}", core) for number, core in enumerate(cores)]
         self._members = self._stages[:_MEMBERS] if len(cores) >= _MEMBERS else []
-        self._gauges: list[Worker] = []
+        self.gauges = Gauges(self._ask, shape, extent, self._stages, folder)
         self._hold(self._stages[:1], "whole", [{}])
         self._context: Context | None = None
         self._sum_contexts: list[SumContext] = []
@@ -166,7 +169,7 @@ class AtWork:
         if setting.kind == "single":
             order = {"do": "generate", "model": "whole", "prompt": self._prompts[0], "n_out": n_out}
             if measuring:
-                order["gauge"] = _GAUGE
+                order["gauge"] = Company.WHOLE.value
             return {**self._ask([(self._stages[0], order)])[0], "busy_s": []}
         sleep(RESTS_S[-1])
         if setting.kind == "tensor":
@@ -191,63 +194,6 @@ class AtWork:
         self._ask(asked[1:])
         whole, *shards = (np.load(file, allow_pickle=False) for file in files)
         return max((float(np.abs(shard - whole).max()) for shard in shards), default=0.0)
-
-    def begin_profiles(self, n_gauges: int, *, fastest: int, seed: int) -> None:
-        """Start measuring profiles in `n_gauges` processes at the same time.
-
-        If there are several, one of them also measures the same while the others do nothing.
-        """
-        n_prompt = self._extent.n_prompt
-        last = n_prompt + self._extent.n_out
-        grid = Grid(
-            batches=(1,),
-            prompts=(n_prompt,),
-            contexts=(n_prompt, last),
-            held_out_prompts=(),
-            held_out_contexts=((n_prompt + last) // 2,),
-        )
-        self._gauges = self._stages[:n_gauges]
-        order = {
-            **self._shape.order(),
-            "do": "gauge",
-            "grid": {key: list(values) for key, values in grid.facts().items()},
-            "fastest": fastest,
-            "seed": seed,
-        }
-        if n_gauges > 1:
-            n_blocks = self._shape.architecture.n_blocks
-            (_, largest), *_ = stage_blocks(n_blocks, len(self._stages))
-            order["most_blocks"] = largest
-        self._ask([(gauge, {**order, "as": _GAUGE}) for gauge in self._gauges])
-        if n_gauges > 1:
-            self._ask([(self._gauges[0], {**order, "as": _ALONE})])
-
-    def measure_prompt(self) -> None:
-        """Measure a prompt of the profile once more."""
-        self._ask([(gauge, {"do": "prompt", "gauge": _GAUGE}) for gauge in self._gauges])
-
-    def measure_once(self) -> None:
-        """Measure every point of the profiles once more, in all their processes at the same time."""
-        self._ask([(gauge, {"do": "round", "gauge": _GAUGE}) for gauge in self._gauges])
-        if len(self._gauges) > 1:
-            self._ask([(self._gauges[0], {"do": "round", "gauge": _ALONE})])
-
-    def profiles(self) -> list[Profile]:
-        """Return the profiles, from the measurements since :meth:`begin_profiles`.
-
-        If there are several, the last one is that of a process beside others that do nothing.
-        """
-        gauges = [(gauge, _GAUGE) for gauge in self._gauges]
-        gauges += [(gauge, _ALONE) for gauge in self._gauges[: len(self._gauges) > 1]]
-        files = [self._folder / f"gauge-{number}.parquet" for number, _ in enumerate(gauges)]
-        orders: list[tuple[Worker, Order]] = [
-            (gauge, {"do": "profile", "gauge": name, "file": str(file)})
-            for (gauge, name), file in zip(gauges, files, strict=True)
-        ]
-        for at_once in (orders[: len(self._gauges)], orders[len(self._gauges) :]):
-            if at_once:
-                self._ask(at_once)
-        return [Profile.load(file) for file in files]
 
     # --- internals ----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
 from edgesim.validate.local.comparing import FigureComparison, compare
 from edgesim.validate.local.figures import Figures, of_runs
+from edgesim.validate.local.gauges import Company
 from edgesim.validate.local.prediction import predicted
 from edgesim.validate.local.profiles_in_use import with_loop_steps
 from edgesim.validate.local.real_runs import PROMPT_TOKENS, AtWork, hired
@@ -32,8 +33,6 @@ LOGITS_LIMIT = 1e-4
 
 MOST_OTHER_LOAD_CORES = 0.5
 """Load of other programs up to which the short form judges times."""
-
-_CROWD = 2  # processes in which profiles are measured at the same time
 
 Announce = Callable[[str], None]
 
@@ -104,8 +103,8 @@ class ShapeResult:
     groups
         What a group computed between sums, and its exchanges, by repetition.
     profiles
-        Facts of the profiles, by repetition: of the single process, of two at once, and of one of these two
-        while the other is idle.
+        Facts of the profiles, by repetition: of the single process; of each stage's, while others are idle,
+        beside rings with one sample; of two at once; and of each stage's again, beside these.
     other_load_cores
         Mean number of cores that unrelated programs kept busy.
     """
@@ -181,7 +180,7 @@ def _of_shape(
                 taken = _Repetition(at_work, wanted, plan, repetition)
                 loads.append(load.n_cores())
             has_equal_ids &= taken.has_ids(reference)
-            profiles.append([profile.facts() for profile in (taken.lone, *taken.crowded, *taken.idle)])
+            profiles.append([profile.facts() for profile in taken.all_profiles()])
             communications += [] if taken.communication is None else [taken.communication]
             losses += [] if taken.losses is None else [taken.losses]
             groups += [] if taken.group is None else [taken.group]
@@ -240,67 +239,96 @@ class _OtherLoad:
 class _Repetition:
     """One repetition: each setting's runs, interleaved with the measurements that predict them.
 
-    Settings in which one process computes at a time are predicted with the profile of one process, measured
-    between the tokens of the single device's runs and after them. Rings in which several compute are
-    predicted with times between two profiles: of two processes at the same time, which share the memory and
-    the last-level cache, and of one of them while the other is idle. A group's shards are measured in
-    context, with a prompt's embedding; its head and the embedding of decoding steps in two processes.
+    The single device is predicted with a profile measured between the tokens of its runs and after them.
+    Rings with one sample are predicted with profiles of their stages, each measured while the others are
+    idle, right before and after their runs. Rings in which several compute are predicted with times between
+    two profiles: of two processes at the same time, which share the memory and the last-level cache, and of
+    each while the others are idle. A group's shards are measured in context, with a prompt's embedding; its
+    head and the embedding of decoding steps in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
         self.runs: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
         self.prompts: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in wanted}
-        self._at_work = at_work
+        self._at_work, self._plan = at_work, plan
         at_work.begin_communication()
+        one_at_a_time = [setting for setting in wanted if not setting.is_crowded]
         crowded = [setting for setting in wanted if setting.is_crowded]
-        self.lone = self._measured(
-            1, [setting for setting in wanted if not setting.is_crowded], plan, seed=number
-        )[0]
-        measured = self._measured(_CROWD, crowded, plan, seed=number) if crowded else []
-        self.crowded, self.idle = measured[:_CROWD], measured[_CROWD:]
+        has_ring = len(one_at_a_time) > 1
+        found = self._measured([Company.WHOLE, *[Company.ALONE] * has_ring], one_at_a_time, seed=number)
+        (self.whole,), self.stages = found[Company.WHOLE], found.get(Company.ALONE, [])
+        found = self._measured([Company.AT_ONCE, Company.ALONE], crowded, seed=number) if crowded else {}
+        self.at_once, self.idle = found.get(Company.AT_ONCE, []), found.get(Company.ALONE, [])
         self.communication = at_work.communication(plan.fastest)
         self.losses = at_work.rest_losses(plan.fastest)
         self.group = at_work.group_times(plan.fastest) if crowded else None
 
+    def all_profiles(self) -> list[Profile]:
+        """Return all profiles that were measured."""
+        return [self.whole, *self.stages, *self.at_once, *self.idle]
+
     def _measured(
-        self, n_gauges: int, meanwhile: Sequence[Setting], plan: Plan, *, seed: int
-    ) -> list[Profile]:
+        self, companies: Sequence[Company], meanwhile: Sequence[Setting], *, seed: int
+    ) -> dict[Company, list[Profile]]:
         """Measure profiles, interleaved with real runs."""
-        self._at_work.begin_profiles(n_gauges, fastest=plan.fastest, seed=seed)
-        for _ in range(plan.n_runs):
+        gauges = self._at_work.gauges
+        beside = [company for company in companies if company is not Company.WHOLE]
+        for company in companies:
+            gauges.begin(company, fastest=self._plan.fastest, seed=seed)
+        for _ in range(self._plan.n_runs):
             self._at_work.communicate_once()
-            if n_gauges > 1:  # only alongside runs that have sums
+            if Company.AT_ONCE in companies:  # only alongside runs that have sums
                 self._at_work.sum_once()
             for number, setting in enumerate(meanwhile):
-                if n_gauges > 1 and number % 2 == 0:
-                    self._at_work.measure_once()
-                is_single = setting.kind == "single"
-                for _ in range(2 if is_single else 1):
-                    self.runs[setting].append(self._at_work.run(setting, measuring=is_single))
-                    if is_single:
-                        self._at_work.measure_prompt()
-                    for _ in range(plan.n_prompts):
-                        self.prompts[setting].append(self._at_work.run(setting, n_out=PROMPT_TOKENS))
-                        if is_single:
-                            self._at_work.measure_prompt()
-        return self._at_work.profiles()
+                if setting.kind == "single":
+                    for _ in range(2):
+                        self._run_single(setting)
+                    continue
+                if not setting.is_crowded or number % 2 == 0:
+                    for company in beside:
+                        gauges.round(company)
+                self._run(setting)
+                if not setting.is_crowded:
+                    for _ in range(self._plan.n_prompts):
+                        gauges.prompt(Company.ALONE)
+        return {company: gauges.profiles(company) for company in companies}
+
+    def _run_single(self, setting: Setting) -> None:
+        """Run the single device with its profile measured in between, and its prompts behind each run."""
+        gauges = self._at_work.gauges
+        self.runs[setting].append(self._at_work.run(setting, measuring=True))
+        gauges.prompt(Company.WHOLE)
+        for _ in range(self._plan.n_prompts):
+            self.prompts[setting].append(self._at_work.run(setting, n_out=PROMPT_TOKENS))
+            gauges.prompt(Company.WHOLE)
+
+    def _run(self, setting: Setting) -> None:
+        """Run a ring or a group; a ring right after another, short run of its own, which is not used.
+
+        Otherwise the first one's prompt alone would follow another model, whose weights have taken the cache.
+        """
+        if setting.kind == "pipeline":
+            self._at_work.run(setting, n_out=PROMPT_TOKENS)
+        self.runs[setting].append(self._at_work.run(setting))
+        for _ in range(self._plan.n_prompts):
+            self.prompts[setting].append(self._at_work.run(setting, n_out=PROMPT_TOKENS))
 
     def charged(self, setting: Setting) -> list[Profile]:
         """Return the profiles of a setting's devices."""
         if setting.kind == "single":
-            return [self.lone]
-        assert self.communication is not None
-        taken = self.crowded if setting.is_crowded else [self.lone]
-        by_device = [taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)]
-        return [with_loop_steps(profile, self.communication) for profile in by_device]
+            return [self.whole]
+        taken = self.at_once if setting.is_crowded else self.stages
+        return self._in_loops([taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)])
 
-    def alone(self, setting: Setting) -> Profile | None:
-        """Return the profile of a process that is alone, for rings in which several compute at times."""
+    def alone(self, setting: Setting) -> list[Profile] | None:
+        """Return the profiles of stages that are alone, for rings in which several compute at times."""
         if setting.kind != "pipeline" or not setting.is_crowded:
             return None
+        return self._in_loops(self.idle)
+
+    def _in_loops(self, profiles: Sequence[Profile]) -> list[Profile]:
         assert self.communication is not None
-        (alone,) = self.idle
-        return with_loop_steps(alone, self.communication)
+        return [with_loop_steps(profile, self.communication) for profile in profiles]
 
     def has_ids(self, reference: list[int]) -> bool:
         """Return whether all runs gave the same answer to each prompt, and `reference` to the first one.

@@ -43,6 +43,17 @@ def test_points_on_a_line_give_that_line() -> None:
     assert both_s == pytest.approx(message.send_s + message.transit_s + message.receive_s)
 
 
+def test_the_cost_of_both_ends_lies_between_those_of_the_sizes_next_to_it() -> None:
+    small, *_, large = FOUND.messages
+    stepped = replace(FOUND, messages=(small, replace(large, send_s=1.0, receive_s=2.0)))
+    both_s = small.send_s + small.receive_s
+
+    assert stepped.handled_s(0.0) == stepped.handled_s(small.size_bytes) == pytest.approx(both_s)
+    assert stepped.handled_s(2.0 * large.size_bytes) == pytest.approx(3.0)
+    middle = (small.size_bytes + large.size_bytes) / 2.0
+    assert stepped.handled_s(middle) == pytest.approx((both_s + 3.0) / 2.0)
+
+
 def test_ends_that_are_awake_cost_what_was_measured_or_as_much_as_any() -> None:
     first, *others = FOUND.messages
     messages = (replace(first, awake_send_s=10e-6, awake_receive_s=5e-6), *others)

@@ -100,7 +100,7 @@ def test_passes_take_as_long_as_the_other_stage_s_work_implies(latency_s: float,
     beside = [slower(alone, *factors) for factors in FACTORS]
     setting = Setting(kind="pipeline", n_devices=2, n_samples=2, link=LinkShape("", 1e14, latency_s))
 
-    def found(charged: list[Profile], alone: Profile | None, name: str) -> tuple[float, float]:
+    def found(charged: list[Profile], alone: list[Profile] | None, name: str) -> tuple[float, float]:
         figures = predicted(SHAPE, setting, EXTENT, charged, FREE, NOTHING_LOST, tmp_path / name, alone=alone)
         return figures.ttft_s, figures.tpot_s
 
@@ -108,7 +108,7 @@ def test_passes_take_as_long_as_the_other_stage_s_work_implies(latency_s: float,
     assert found([alone] * 2, None, "alone") == pytest.approx(looped(latency_s, ((1.0, 1.0),) * 2), rel=1e-5)
     ttft_s, tpot_s = looped(latency_s, FACTORS)
     # One share for the prompts of both samples, of which the first begins alone, is a bit off.
-    assert found(beside, alone, "weighed") == (
+    assert found(beside, [alone] * 2, "weighed") == (
         pytest.approx(ttft_s, rel=0.02),
         pytest.approx(tpot_s, rel=0.01),
     )

@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from edgesim.measure.real.rests import RESTS_S
+from edgesim.validate.local.gauges import Company
 from edgesim.validate.local.real_runs import AtWork
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import shape_named
@@ -20,6 +22,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.batches: list[list[tuple[str, dict[str, Any]]]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
 
     def hire(self, name: str, core: int) -> str:
         return name
@@ -27,7 +30,7 @@ class Crew:
     def ask(self, orders: Sequence[tuple[str, dict[str, Any]]], *, timeout_s: float) -> list[dict[str, Any]]:
         assert len({worker for worker, _ in orders}) == len(orders)  # one order at a time each
         self.batches.append(list(orders))
-        return [{"port": 1} for _ in orders]
+        return [self.answers.get(order["do"], {"port": 1}) for _, order in orders]
 
     def asked(self, do: str) -> list[list[tuple[str, str]]]:
         """The batches of one kind of order: worker and name."""
@@ -48,33 +51,52 @@ def crew_of(at_work: AtWork) -> Crew:
     return crew
 
 
-def test_two_processes_are_measured_at_once_and_then_one_of_them_while_the_other_is_idle(
-    at_work: AtWork, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("company", "batches"),
+    [
+        (Company.WHOLE, [["stage 0"]]),
+        (Company.ALONE, [["stage 0"], ["stage 1"]]),
+        (Company.AT_ONCE, [["stage 0", "stage 1"]]),
+    ],
+)
+def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
+    company: Company, batches: list[list[str]], at_work: AtWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgesim.validate.local.real_runs.Profile.load", lambda file: file)
-    at_work.begin_profiles(2, fastest=1, seed=0)
-    at_work.measure_once()
-    found: list[Any] = list(at_work.profiles())
+    monkeypatch.setattr("edgesim.validate.local.gauges.Profile.load", lambda file: file)
+    gauges, crew = at_work.gauges, crew_of(at_work)
+    gauges.begin(company, fastest=1, seed=0)
+    gauges.round(company)
+    gauges.prompt(company)
+    found: list[Any] = list(gauges.profiles(company))
 
-    both = [("stage 0", "gauge"), ("stage 1", "gauge")]
-    for do in ("gauge", "round", "profile"):
-        assert crew_of(at_work).asked(do) == [both, [("stage 0", "gauge alone")]]
-    orders = [order for batch in crew_of(at_work).batches for _, order in batch if order["do"] == "profile"]
-    files = {order["gauge"]: order["file"] for order in orders}
-    assert str(found[-1]) == files["gauge alone"]
-    assert len(set(found)) == 3
+    for do in ("gauge", "round", "prompt", "profile"):
+        assert crew.asked(do) == [[(worker, company.value) for worker in batch] for batch in batches]
+    orders = [(worker, order) for batch in crew.batches for worker, order in batch]
+    assert [str(file) for file in found] == [order["file"] for _, order in orders if order["do"] == "profile"]
+    assert len(set(found)) == sum(map(len, batches))
+    # Of three blocks the first stage has two.
+    most = None if company is Company.WHOLE else 2
+    assert {order.get("most_blocks") for _, order in orders if order["do"] == "gauge"} == {most}
 
 
-def test_a_single_process_is_measured_alone_between_its_tokens_and_behind_its_runs(
-    at_work: AtWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgesim.validate.local.real_runs.Profile.load", lambda file: file)
-    at_work.begin_profiles(1, fastest=1, seed=0)
+def test_stages_sleep_with_all_idle_and_again_with_the_next_one_computing(at_work: AtWork) -> None:
+    crew = crew_of(at_work)
+    crew.answers = {"rest": {"awake_s": [1.0]}}
+    at_work.begin_communication()
+    crew.batches.clear()
 
-    at_work.measure_prompt()
-    assert len(at_work.profiles()) == 1
-    assert crew_of(at_work).asked("gauge") == crew_of(at_work).asked("prompt") == [[("stage 0", "gauge")]]
-    assert crew_of(at_work).asked("round") == []
+    at_work._rest_once()
+
+    said = [[(worker, order["do"], order.get("beside")) for worker, order in batch] for batch in crew.batches]
+    zero, one = ("stage 0", "rest"), ("stage 1", "rest")
+    assert said == [
+        [(*zero, False)],
+        [(*zero, True), ("stage 1", "accompany", None)],
+        [(*one, False)],
+        [(*one, True), ("stage 0", "accompany", None)],
+    ]
+    lengths = [order["rests_s"] for batch in crew.batches for _, order in batch]
+    assert lengths == [list(RESTS_S)] * 6
 
 
 @pytest.mark.parametrize(("n_out", "expected"), [(None, Extent().n_out), (2, 2)])

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from edgesim.validate.local.gauges import Company
 from edgesim.validate.local.running import Plan, _Repetition
 from edgesim.validate.local.settings import Setting
 
@@ -16,18 +17,35 @@ SINGLE, LONE = Setting(kind="single"), Setting(kind="pipeline", n_devices=2)
 CROWD, PAIR = Setting(kind="pipeline", n_devices=2, n_samples=2), Setting(kind="tensor", n_devices=2)
 
 
+class Gauges:
+    """Notes which profiles are measured."""
+
+    def __init__(self, called: list[Any]) -> None:
+        self._called = called
+
+    def begin(self, company: Company, *, fastest: int, seed: int) -> None:
+        self._called.append(("begin", company))
+
+    def round(self, company: Company) -> None:
+        self._called.append(("round", company))
+
+    def prompt(self, company: Company) -> None:
+        self._called.append(("prompt", company))
+
+    def profiles(self, company: Company) -> list[str]:
+        self._called.append(("profiles", company))
+        return [f"{company} {number}" for number in range(1 if company is Company.WHOLE else 2)]
+
+
 class AtWork:
     """Notes what it is asked for, and answers runs."""
 
     def __init__(self) -> None:
         self.called: list[Any] = []
+        self.gauges = Gauges(self.called)
 
     def __getattr__(self, name: str) -> Any:
-        def note(*given: Any, **options: Any) -> list[str]:
-            self.called.append(name)
-            return ["profile", "profile", "idle"]
-
-        return note
+        return lambda *_, **__: self.called.append(name)
 
     def run(
         self, setting: Setting, *, n_out: int | None = None, measuring: bool = False
@@ -36,31 +54,53 @@ class AtWork:
         return {"ids": [ids[:n_out] for ids in WHOLE[: setting.n_samples]]}
 
 
-def repetition(at_work: AtWork, n_prompts: int) -> _Repetition:
+def repetition(at_work: AtWork, n_prompts: int, *wanted: Setting) -> _Repetition:
     plan = Plan(n_runs=1, n_prompts=n_prompts)
-    return _Repetition(at_work, [SINGLE, LONE, CROWD, PAIR], plan, number=0)  # type: ignore[arg-type]
+    return _Repetition(at_work, wanted or (SINGLE, LONE, CROWD, PAIR), plan, number=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("n_prompts", [0, 2])
-def test_each_run_is_followed_by_further_ones_for_their_prompts(n_prompts: int) -> None:
+def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: int) -> None:
     at_work = AtWork()
     taken = repetition(at_work, n_prompts)
 
-    def runs(setting: Setting, *between: str) -> list[Any]:
+    def runs(setting: Setting, *between: Any) -> list[Any]:
         further = [(setting, 2, False), *between] * n_prompts
-        return [(setting, None, setting == SINGLE), *between, *further]
+        unused = [(setting, 2, False)] if setting.kind == "pipeline" else []
+        return [*unused, (setting, None, setting == SINGLE), *between, *further]
 
-    assert [each for each in at_work.called if not isinstance(each, str) or each.startswith("meas")] == [
-        # The profile of one process is measured beside the single device's runs alone.
-        *(runs(SINGLE, "measure_prompt") * 2),
+    whole, alone, at_once = Company.WHOLE, Company.ALONE, Company.AT_ONCE
+    assert [each for each in at_work.called if not isinstance(each, str)] == [
+        ("begin", whole),
+        ("begin", alone),
+        *(runs(SINGLE, ("prompt", whole)) * 2),
+        ("round", alone),
         *runs(LONE),
-        "measure_once",
+        *[("prompt", alone)] * n_prompts,
+        ("profiles", whole),
+        ("profiles", alone),
+        ("begin", at_once),
+        ("begin", alone),
+        ("round", at_once),
+        ("round", alone),
         *runs(CROWD),
         *runs(PAIR),
+        ("profiles", at_once),
+        ("profiles", alone),
     ]
     assert {setting: len(each) for setting, each in taken.prompts.items()} == {
         SINGLE: 2 * n_prompts, LONE: n_prompts, CROWD: n_prompts, PAIR: n_prompts
     }  # fmt: skip
+    stages = ["alone 0", "alone 1"]
+    assert taken.all_profiles() == ["whole 0", *stages, "at once 0", "at once 1", *stages]
+
+
+def test_a_host_with_one_core_measures_the_single_device_alone() -> None:
+    at_work = AtWork()
+    taken = repetition(at_work, 0, SINGLE)
+
+    assert taken.charged(SINGLE) == taken.all_profiles() == ["whole 0"]
+    assert [each for each in at_work.called if "begin" in each] == [("begin", Company.WHOLE)]
 
 
 def test_all_answers_have_to_be_equal_and_those_of_further_runs_their_beginnings() -> None:
