@@ -5,9 +5,10 @@ All instants are of the host's monotonic clock, which its processes share.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import inf
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,10 @@ from transformers import DynamicCache
 from edgesim.measure.real.part import Part, Tensor
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
-__all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead"]
+__all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
+
+
+_ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
 
 
 class Visit(NamedTuple):
@@ -214,6 +218,80 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
         sender.send(header, _bytes(states))
         at_s = header.due_at_s, arrived_at_s, read_at_s, part.ready_at_s, done_at_s, perf_counter()
         visits.append(Visit(header.n_new, header.n_context, *at_s))
+
+
+@torch.inference_mode()
+def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
+    """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
+
+    Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
+    before. A first part computes the head as well, as it does between two tokens; after a prompt it is timed
+    apart, since the prompt has gone round the ring in the meantime.
+
+    Parameters
+    ----------
+    n_prompt
+        Tokens in the cache at the start.
+    rests_s
+        Sleeps [s], in the order in which they are tried.
+
+    Returns
+    -------
+    dict
+        Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
+        ``prompts_awake_s``, and ``prompts_rested_s`` after the longest sleep; for a first part also
+        ``heads_awake_s`` and ``heads_rested_s``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    prompt = part.example(n_prompt, generator)
+    cache, states, n_context = part.cache(), prompt, 0
+
+    def prompt_s() -> float:
+        nonlocal cache, states, n_context
+        cache, n_context = part.cache(), n_prompt
+        began_at_s = perf_counter()
+        states = part.run(cache, prompt, 0)
+        return perf_counter() - began_at_s
+
+    prompt_s()
+
+    def head_s() -> float:
+        began_at_s = perf_counter()
+        part.logits(states)
+        return perf_counter() - began_at_s
+
+    given = part.example(1, generator)
+
+    def step_s() -> float:
+        nonlocal states, n_context
+        began_at_s = perf_counter()
+        if part.is_first:
+            part.logits(states)
+        states = part.run(cache, given, n_context)
+        n_context += 1
+        return perf_counter() - began_at_s
+
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    if part.is_first:
+        found["heads_awake_s"].append(head_s())
+        prompt_s()  # as in a ring, where a head follows blocks
+        sleep(max(rests_s))
+        found["heads_rested_s"].append(head_s())
+    step_s()
+    for _ in range(_ROUNDS):
+        rested_s = []
+        for rest_s in rests_s:
+            found["awake_s"].append(step_s())
+            sleep(rest_s)
+            rested_s.append(step_s())
+        found["rested_s"].append(rested_s)
+        sleep(max(rests_s))
+        found["prompts_rested_s"].append(prompt_s())
+        step_s()
+        step_s()
+        found["prompts_awake_s"].append(prompt_s())
+        step_s()
+    return dict(found)
 
 
 def _bytes(states: Tensor) -> memoryview:

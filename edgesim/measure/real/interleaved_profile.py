@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from itertools import cycle
+from time import sleep
 
 import torch
 
@@ -76,11 +77,17 @@ class Gauge:
         self._decodes = cycle((at, False) for at in decodes)
         self._steps = cycle([(at, True) for at in steps])
         self._before_prompts = decodes[0]
-        self._n_decodes = 0
+        self._n_decodes, self._n_rounds = 0, 0
 
-    def prompt(self) -> None:
-        """Time a pass of a prompt."""
-        self._visit(*next(self._prompts))
+    def prompt(self, rest_s: float = 0.0) -> None:
+        """Time a pass of a prompt.
+
+        Parameters
+        ----------
+        rest_s
+            How long to sleep just before [s], as a process does in which the prompt arrives.
+        """
+        self._visit(*next(self._prompts), rest_s)
 
     def after_token(self) -> None:
         """Time a decoding step, or in every fourth call a generation step outside the model."""
@@ -88,11 +95,19 @@ class Gauge:
         is_step = self._n_decodes % (_DECODES_TO_A_STEP + 1) == 0
         self._visit(*next(self._steps if is_step else self._decodes))
 
-    def round(self) -> None:
-        """Make every visit once, in random order."""
-        visits = self._measuring.rounds.visits
+    def round(self, rest_s: float = 0.0) -> None:
+        """Time every pass once, in random order, and generation steps outside the model in every fourth call.
+
+        Parameters
+        ----------
+        rest_s
+            As for :meth:`prompt`.
+        """
+        has_steps = self._n_rounds % (_DECODES_TO_A_STEP + 1) == 0
+        self._n_rounds += 1
+        visits = [visit for visit in self._measuring.rounds.visits if has_steps or not visit[1]]
         for at, steps in self._random.sample(visits, len(visits)):
-            self._visit(at, steps)
+            self._visit(at, steps, rest_s)
 
     @torch.inference_mode()
     def profile(self) -> Profile:
@@ -101,10 +116,11 @@ class Gauge:
         return self._measuring.profile(threads=torch.get_num_threads())
 
     @torch.inference_mode()
-    def _visit(self, at: PassShape, steps: bool) -> None:
+    def _visit(self, at: PassShape, steps: bool, rest_s: float = 0.0) -> None:
         rounds = self._measuring.rounds
         if not steps:  # generation steps are timed within a generation, behind its passes
             rounds.settle(at)
             if at.phase is Phase.PREFILL:
                 rounds.settle(self._before_prompts)
+                sleep(rest_s)
         rounds.visit(at, steps, most_passes=1)

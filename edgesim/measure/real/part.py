@@ -57,8 +57,7 @@ class Part:
         self._base = model.get_submodule(places.blocks.rpartition(".")[0])
         self._config, self.is_first = model.config, first == 0
         blocks = list(model.get_submodule(places.blocks))[first:last]
-        self._blocks = nn.ModuleList(blocks)
-        setattr(self._base, places.blocks.rpartition(".")[2], self._blocks)
+        setattr(self._base, places.blocks.rpartition(".")[2], nn.ModuleList(blocks))
         for number, block in enumerate(blocks):  # the index of its keys and values in a cache
             (block.attn if family == "gpt2" else block.self_attn).layer_idx = number
         self._norm, self._unembedding = model.get_submodule(places.head), model.get_submodule(places.end)
@@ -104,10 +103,6 @@ class Part:
         """Return the logits of the token after the last state, ``[1, vocabulary]``."""
         found: Tensor = self._unembedding(self._norm(states)[:, -1])
         return found
-
-    def weights(self) -> list[Tensor]:
-        """Return the matrices of its blocks."""
-        return [matrix for matrix in self._blocks.parameters() if matrix.dim() == 2]
 
     def _note_ready(self, *_: object) -> None:
         self.ready_at_s = perf_counter()

@@ -14,10 +14,9 @@ import torch
 
 from edgesim.errors import InputError
 from edgesim.measure.grid import Grid
-from edgesim.measure.real.generation_loops import alone, follow, generated, lead
+from edgesim.measure.real.generation_loops import alone, follow, generated, lead, rested
 from edgesim.measure.real.interleaved_profile import Gauge
 from edgesim.measure.real.part import Part
-from edgesim.measure.real.resting import accompany, rested
 from edgesim.measure.real.ring_socket import LinkShaping, Receiver, Sender, accepted, connected, listening
 from edgesim.measure.real.sums import Sums, barrier, join, leave
 from edgesim.measure.real.weights import cut_to_shard, trained_model, untrained_model
@@ -61,7 +60,6 @@ class Workshop:
             "follow": self._follow,
             "together": self._together,
             "rest": self._rest,
-            "accompany": self._accompany,
             "logits": self._logits,
             "gauge": self._gauge,
             "prompt": self._prompt,
@@ -158,14 +156,8 @@ class Workshop:
         return {**found, "sums_s": sums.instants_s}
 
     def _rest(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Time passes of a part after sleeps, and without; the next of the ring may compute meanwhile."""
-        companion = self._ends(order)[0] if order["beside"] else None
-        return rested(self._part(order), order["n_prompt"], order["rests_s"], companion)
-
-    def _accompany(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Compute while the process before this one in the ring sleeps."""
-        accompany(self._part(order), order["rests_s"], self._ends(order)[1])
-        return {}
+        """Time passes of a part after sleeps, and without."""
+        return rested(self._part(order), order["n_prompt"], order["rests_s"])
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -193,12 +185,12 @@ class Workshop:
 
     def _prompt(self, order: dict[str, Any]) -> dict[str, Any]:
         """Measure a prompt of a profile once more."""
-        self._gauges[order["gauge"]].prompt()
+        self._gauges[order["gauge"]].prompt(order["rest_s"])
         return {}
 
     def _round(self, order: dict[str, Any]) -> dict[str, Any]:
         """Measure every point of a profile once more."""
-        self._gauges[order["gauge"]].round()
+        self._gauges[order["gauge"]].round(order["rest_s"])
         return {}
 
     def _profile(self, order: dict[str, Any]) -> dict[str, Any]:

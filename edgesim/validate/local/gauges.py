@@ -52,13 +52,13 @@ class Gauges:
 
     def begin(self, company: Company, *, fastest: int, seed: int) -> None:
         """Start anew, which builds modules."""
-        n_prompt, last = self.extent.n_prompt, self.extent.n_prompt + self.extent.n_out
+        n_prompt = self.extent.n_prompt
         grid = Grid(
             batches=(1,),
             prompts=(n_prompt,),
-            contexts=(n_prompt, last),
+            contexts=(n_prompt, n_prompt + self.extent.n_out),
             held_out_prompts=(),
-            held_out_contexts=((n_prompt + last) // 2,),
+            held_out_contexts=(),
         )
         order = {
             **self.shape.order(),
@@ -72,13 +72,19 @@ class Gauges:
             (_, order["most_blocks"]), *_ = stage_blocks(self.shape.architecture.n_blocks, len(self.workers))
         self._do(company, order)
 
-    def round(self, company: Company) -> None:
-        """Measure every point once more."""
-        self._do(company, {"do": "round", "gauge": company.value})
+    def round(self, company: Company, *, rest_s: float = 0.0) -> None:
+        """Measure every point once more.
 
-    def prompt(self, company: Company) -> None:
-        """Measure a prompt once more."""
-        self._do(company, {"do": "prompt", "gauge": company.value})
+        Parameters
+        ----------
+        rest_s
+            How long processes sleep before a prompt [s].
+        """
+        self._do(company, {"do": "round", "gauge": company.value, "rest_s": rest_s})
+
+    def prompt(self, company: Company, *, rest_s: float = 0.0) -> None:
+        """Measure a prompt once more, likewise."""
+        self._do(company, {"do": "prompt", "gauge": company.value, "rest_s": rest_s})
 
     def profiles(self, company: Company) -> list[Profile]:
         """Return the profiles, one of each process, and end the measurement."""

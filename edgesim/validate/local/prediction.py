@@ -22,7 +22,7 @@ from edgesim.units import TIME, bits
 from edgesim.validate.local.contention import shares_beside
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.profiles_in_use import weighed, with_messages, with_shards
-from edgesim.validate.local.ring_cycle import cycle, handling_s, prompt_losses_s
+from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
@@ -198,13 +198,13 @@ def _stages_in_use(
 ) -> list[Profile]:
     """Add to the profiles of a ring's stages what messages and sleeps cost them."""
     cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
-    in_decoding = cycle(profiles, cuts, setting, communication, losses, extent)
-    prompts_s, head_s = prompt_losses_s(profiles, cuts, setting, communication, losses, extent)
+    rests_s = idle_s(profiles, cuts, setting, communication, losses, extent)
+    head_slowed_s = losses.head_after(wait_for_prompt_s(profiles, cuts, setting, communication, extent))
     # Only the first of several prompts finds the stages asleep, and delays all: the mean over samples of
     # what is charged for every one, and adds up in the queue, is the loss of one. Exact where prompts
     # queue at the first stage; on a slow link, where they arrive apart, too little by up to a third.
     prompts = 2.0 / (setting.n_samples + 1)
-    handled_s = handling_s(communication, shape.architecture.activation_bytes(1), in_decoding.rests_s)
+    handled_s = handling_s(communication, shape.architecture.activation_bytes(1), rests_s)
     return [
         with_messages(
             profile,
@@ -213,10 +213,10 @@ def _stages_in_use(
             is_first=first == 0,
             handled_s=handled_s[number],
             slowed_s={
-                Phase.PREFILL: prompts * prompts_s[number],
-                Phase.DECODE: in_decoding.losses_s[number],
+                Phase.PREFILL: prompts * max(0.0, losses.prompts_s[number]),
+                Phase.DECODE: losses.after(number, rests_s[number]),
             },
-            head_slowed_s=head_s,
+            head_slowed_s=head_slowed_s,
         )
         for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
     ]

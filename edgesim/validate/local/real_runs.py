@@ -218,15 +218,11 @@ class AtWork:
         self._steps_s += answer["steps_s"]
 
     def _rest_once(self) -> None:
-        """Time each stage after sleeps, with all others idle and with the next one of the ring computing."""
-        how = {"model": "stage", "rests_s": list(RESTS_S)}
-        rest: Order = {"do": "rest", "n_prompt": self._extent.n_prompt, "beside": False, **how}
+        """Time each stage after sleeps."""
+        n_prompt = self._extent.n_prompt
+        order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt, "rests_s": list(RESTS_S)}
         for number, stage in enumerate(self._stages):
-            self._rests.add_stage(number, self._ask([(stage, rest)])[0], beside=False)
-            companion = self._stages[(number + 1) % len(self._stages)]
-            both: list[tuple[Worker, Order]] = [(stage, {**rest, "beside": True})]
-            both += [(companion, {"do": "accompany", **how})]
-            self._rests.add_stage(number, self._ask(both)[0], beside=True)
+            self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
     def _shards_once(self, rests_s: Sequence[float]) -> None:
         """Let a group's members sleep in the place of sums, with decoding steps and without.

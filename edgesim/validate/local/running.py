@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from edgesim.measure.real.exchanges import GroupTimes
-from edgesim.measure.real.rests import RestLosses
+from edgesim.measure.real.rests import RESTS_S, RestLosses
 from edgesim.measure.real.worker_pool import free_cores
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Profile
@@ -193,7 +193,7 @@ def _of_shape(
                         plan.extent,
                         taken.charged(setting),
                         taken.communication,
-                        taken.losses,
+                        taken.lost(setting),
                         folder / f"run-{next(numbers)}",
                         alone=taken.alone(setting),
                         group=taken.group,
@@ -241,10 +241,10 @@ class _Repetition:
 
     The single device is predicted with a profile measured between the tokens of its runs and after them.
     Rings with one sample are predicted with profiles of their stages, each measured while the others are
-    idle, right before and after their runs. Rings in which several compute are predicted with times between
-    two profiles: of two processes at the same time, which share the memory and the last-level cache, and of
-    each while the others are idle. A group's shards are measured in context, with a prompt's embedding; its
-    head and the embedding of decoding steps in two processes.
+    idle, right before and after their runs, and prompts after a sleep. Rings in which several compute are
+    predicted with times between two profiles: of two processes at the same time, which share the memory and
+    the last-level cache, and of each while the others are idle. A group's shards are measured in context,
+    with a prompt's embedding; its head and the embedding of decoding steps in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -272,7 +272,6 @@ class _Repetition:
     ) -> dict[Company, list[Profile]]:
         """Measure profiles, interleaved with real runs."""
         gauges = self._at_work.gauges
-        beside = [company for company in companies if company is not Company.WHOLE]
         for company in companies:
             gauges.begin(company, fastest=self._plan.fastest, seed=seed)
         for _ in range(self._plan.n_runs):
@@ -284,13 +283,15 @@ class _Repetition:
                     for _ in range(2):
                         self._run_single(setting)
                     continue
-                if not setting.is_crowded or number % 2 == 0:
-                    for company in beside:
-                        gauges.round(company)
+                if not setting.is_crowded:
+                    gauges.round(Company.ALONE, rest_s=RESTS_S[-1])
+                elif number % 2 == 0:
+                    gauges.round(Company.AT_ONCE)
+                    gauges.round(Company.ALONE)
                 self._run(setting)
                 if not setting.is_crowded:
                     for _ in range(self._plan.n_prompts):
-                        gauges.prompt(Company.ALONE)
+                        gauges.prompt(Company.ALONE, rest_s=RESTS_S[-1])
         return {company: gauges.profiles(company) for company in companies}
 
     def _run_single(self, setting: Setting) -> None:
@@ -319,6 +320,12 @@ class _Repetition:
             return [self.whole]
         taken = self.at_once if setting.is_crowded else self.stages
         return self._in_loops([taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)])
+
+    def lost(self, setting: Setting) -> RestLosses | None:
+        """Return what passes of a setting lose after sleeps, beyond what its profiles have."""
+        if self.losses is None or setting.is_crowded:
+            return self.losses
+        return replace(self.losses, prompts_s=(0.0,) * len(self.losses.prompts_s))
 
     def alone(self, setting: Setting) -> list[Profile] | None:
         """Return the profiles of stages that are alone, for rings in which several compute at times."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from timed_parts import MS, SHAPE, profile
 
-from edgesim.measure.real.rests import Losses, RestLosses
+from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
 from edgesim.model.profile import Phase, Profile
@@ -20,8 +20,7 @@ from edgesim.validate.local.prediction import predicted
 from edgesim.validate.local.profiles_in_use import weighed, with_loop_steps
 from edgesim.validate.local.settings import Extent, LinkShape, Setting
 
-NOTHING = Losses(stages_s=((0.0,) * 3,) * 2, prompts_s=(0.0, 0.0), head_s=0.0)
-NOTHING_LOST = RestLosses(idle=NOTHING, beside=NOTHING)
+NOTHING_LOST = RestLosses(stages_s=((0.0,) * 3,) * 2, prompts_s=(0.0, 0.0), head_s=0.0)
 FREE = Communication(
     messages=(MessageCost(256, 0.0, 0.0, 0.0, 0.0),),
     sums=(SumCost(256, 0.0),),

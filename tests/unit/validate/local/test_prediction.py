@@ -14,13 +14,13 @@ from timed_parts import MS, SHAPE, profile
 from edgesim.errors import InputError
 from edgesim.measure.real.exchanges import ExchangePoint, Exchanges, GroupTimes, Slowdown
 from edgesim.measure.real.members import Stretches
-from edgesim.measure.real.rests import Losses, RestLosses
+from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.prediction import predicted, stage_blocks
 from edgesim.validate.local.profiles_in_use import with_loop_steps
-from edgesim.validate.local.ring_cycle import cycle, handling_s, prompt_losses_s
+from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
 from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, shape_named
 
@@ -28,12 +28,11 @@ EXTENT = Extent(n_prompt=16, n_out=5)
 STATE_BYTES = 64 * 4
 
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
-LOST = Losses(
+LOSSES = RestLosses(
     stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
     head_s=SLOWED_S / 3,
 )
-LOSSES = RestLosses(idle=LOST, beside=LOST)
 GROUP = GroupTimes(
     prompt=Stretches(attention_s=5e-3, mlp_s=7e-3, late_s=150e-6),
     step=Stretches(attention_s=0.5e-3, mlp_s=2e-3, late_s=50e-6),
@@ -91,7 +90,7 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
 
     def ring_s(n_new: int, *compute_ms: float) -> float:
         wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
-        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOST.prompts_s) + LOST.head_s
+        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s) + LOSSES.head_s
         message_s = SEND_S + TRANSIT_S + RECEIVE_S + wire_s
         return sum(compute_ms) * 1e-3 + 2 * message_s + slowed_s + STEP_S
 
@@ -100,7 +99,7 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
     assert found.tpot_s == pytest.approx(ring_s(1, 2 * 0.1, 3 * 4.0, 2.0), rel=1e-5)
     # Of either stage's time, what it computes, handles of messages and loses for having slept.
     lasted_s = found.ttft_s + (EXTENT.n_out - 1) * found.tpot_s
-    slowed_s = LOST.prompts_s[1] + 4 * SLOWED_S
+    slowed_s = LOSSES.prompts_s[1] + 4 * SLOWED_S
     second_s = (20.5 + 4 * 4.1) * 1e-3 + EXTENT.n_out * (SEND_S + RECEIVE_S) + slowed_s
     assert found.utilisation[1] == pytest.approx(second_s / lasted_s, rel=1e-5)
 
@@ -120,7 +119,7 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
                 MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
             )
             # Of two prompts one finds the stages asleep: two thirds each, which both samples wait for.
-            thirds_s = (2 / 3 * LOST.prompts_s[0], 2 / 3 * LOST.prompts_s[1])
+            thirds_s = (2 / 3 * LOSSES.prompts_s[0], 2 / 3 * LOSSES.prompts_s[1])
             first_s, second_s = thirds_s if token == 0 else (0.0, SLOWED_S)
             head_s = head_ms * 1e-3 + (FIRST_STEP_S if token == 0 else STEP_S)
             listed += [
@@ -181,29 +180,19 @@ def test_the_cycle_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(
 ) -> None:
     """Sleeps, the losses after them and the handling of messages fit together, however steep the losses."""
     setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples)
-    idle = replace(LOST, stages_s=((1e-3, 3e-3, 4e-3), (steep_s, 4e-3, 5e-3)))
-    losses = RestLosses(
-        idle=idle, beside=replace(idle, stages_s=((0.5e-3, 1e-3, 3e-3), (steep_s / 2, 1e-3, 2e-3)))
-    )
+    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (steep_s, 4e-3, 5e-3)))
     points = tuple(
         replace(point, median_s=step_ms * 1e-3) if point.component is Component.STEP else point
         for point in profile(SHAPE).points
     )
     profiles, cuts = [replace(profile(SHAPE), points=points)] * 2, [(0, n_first), (n_first, 3)]
 
-    (first_s, second_s), losses_s = cycle(profiles, cuts, setting, AWAKE, losses, EXTENT)
+    first_s, second_s = idle_s(profiles, cuts, setting, AWAKE, losses, EXTENT)
 
     handled_s = handling_s(AWAKE, STATE_BYTES, (first_s, second_s))
     passes_s = (
-        (0.1 + n_first * 4.0 + 2.0 + step_ms) * 1e-3 + handled_s[0] + losses_s[0],
-        (0.1 + (3 - n_first) * 4.0) * 1e-3 + handled_s[1] + losses_s[1],
-    )
-    shares = [
-        min(1.0, other_s / max(rest_s, 1e-9))
-        for other_s, rest_s in zip(passes_s[::-1], (first_s, second_s), strict=True)
-    ]
-    assert losses_s == pytest.approx(
-        [losses.after(0, first_s, shares[0]), losses.after(1, second_s, shares[1])], abs=1e-8
+        (0.1 + n_first * 4.0 + 2.0 + step_ms) * 1e-3 + handled_s[0] + losses.after(0, first_s),
+        (0.1 + (3 - n_first) * 4.0) * 1e-3 + handled_s[1] + losses.after(1, second_s),
     )
     round_s = sum(passes_s) + 2 * AWAKE.transit.seconds(STATE_BYTES)
     cycle_s = max(*passes_s, round_s / n_samples)
@@ -218,14 +207,14 @@ def test_both_stages_handle_messages_as_long_as_their_own_sleeps_imply(tmp_path:
 
     found = predicted(SHAPE, setting, EXTENT, [charged] * 2, AWAKE, LOSSES, tmp_path / "run")
 
-    rests_s, losses_s = cycle([charged] * 2, [(0, 2), (2, 3)], setting, AWAKE, LOSSES, EXTENT)
+    rests_s = idle_s([charged] * 2, [(0, 2), (2, 3)], setting, AWAKE, LOSSES, EXTENT)
     handled_s = handling_s(AWAKE, STATE_BYTES, rests_s)
     assert handled_s == pytest.approx([SEND_S + 5e-6, 10e-6 + RECEIVE_S], rel=1e-6)
     first_s = (0.1 + 2 * 4.0 + 2.0) * 1e-3 + STEP_S + handled_s[0]
     assert found.tpot_s == pytest.approx(2 * first_s, rel=5e-2)  # but for the beginning
     lasted_s = 2 * EXTENT.n_out / found.tokens_per_s
-    second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + losses_s[1]
-    prompts_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + 2 / 3 * LOST.prompts_s[1]
+    second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + LOSSES.after(1, rests_s[1])
+    prompts_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + 2 / 3 * LOSSES.prompts_s[1]
     busy_s = 2 * prompts_s + 2 * (EXTENT.n_out - 1) * second_s
     assert found.utilisation[1] * lasted_s == pytest.approx(busy_s, rel=1e-5)
 
@@ -235,9 +224,9 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
     slow = Setting(kind="pipeline", n_devices=2, n_samples=2, link=LinkShape("slow", 1e12, 0.5))
 
     handled_s, way_s = SEND_S + RECEIVE_S, TRANSIT_S + 0.5
-    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + 2 / 3 * LOST.prompts_s[0]
-    second_s = (0.5 + 20.0) * 1e-3 + handled_s + 2 / 3 * LOST.prompts_s[1]
-    head_s = 3.0e-3 + FIRST_STEP_S + LOST.head_s
+    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[0]
+    second_s = (0.5 + 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[1]
+    head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.head_s
     # The second prompt waits for the first one's first blocks, and never again.
     assert foresee(slow).ttft_s == pytest.approx(1.5 * first_s + way_s + second_s + way_s + head_s, rel=1e-6)
 
@@ -253,40 +242,14 @@ def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_t
     assert handled_s(0.0, 1e-3) == pytest.approx([SEND_S + 5e-6, 10e-6 + 5e-6 + (RECEIVE_S - 5e-6) / 4])
 
 
-@pytest.mark.parametrize(("n_samples", "waits_s"), [(1, 40.5e-3), (2, 20.5e-3 + 20e-3 - 40.5e-3), (3, 0.0)])
+@pytest.mark.parametrize(("n_samples", "waits_s"), [(1, 1.0205), (2, 0.98)])
 def test_a_head_behind_a_prompt_has_slept_until_it_comes_back(n_samples: int, waits_s: float) -> None:
     """The second stage has half a millisecond and a block of 20 ms to do, the first two blocks of 20 ms."""
-    setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples, link=LinkShape("slow", 1e12, 10e-3))
-    losses = RestLosses(idle=replace(LOST, head_s=1e-3), beside=replace(LOST, head_s=0.0))
+    setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples, link=LinkShape("slow", 1e12, 0.5))
 
-    transit_s = 2 * communication().transit.seconds(16 * STATE_BYTES)
-    _, head_s = prompt_losses_s(
-        [profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, communication(), losses, EXTENT
-    )
+    found_s = wait_for_prompt_s([profile(SHAPE)] * 2, [(0, 2), (2, 3)], setting, communication(), EXTENT)
 
-    if waits_s == 0.0:
-        assert head_s == 0.0
-    else:
-        waits_s += transit_s
-        share = min(1.0, 20.5e-3 / waits_s)
-        assert head_s == pytest.approx((1.0 - share) * 1e-3 * min(1.0, waits_s / 16e-3), rel=1e-4)
-
-
-def test_a_later_stage_sleeps_before_a_prompt_beside_the_one_before_it() -> None:
-    setting = Setting(kind="pipeline", n_devices=2, n_samples=1, link=LinkShape("slow", 1e12, 10e-3))
-    idle, beside = replace(LOST, prompts_s=(7e-3, 5e-3)), replace(LOST, prompts_s=(9e-3, -1e-3))
-
-    prompts_s, _ = prompt_losses_s(
-        [profile(SHAPE)] * 2,
-        [(0, 2), (2, 3)],
-        setting,
-        communication(),
-        RestLosses(idle=idle, beside=beside),
-        EXTENT,
-    )
-
-    share = 40.5e-3 / (40.5e-3 + 10e-3 + communication().transit.seconds(16 * STATE_BYTES))
-    assert prompts_s == pytest.approx([7e-3, (1.0 - share) * 5e-3 - share * 1e-3], rel=1e-4)
+    assert found_s == pytest.approx(waits_s, abs=1e-3)
 
 
 def test_a_group_computes_shards_and_waits_for_its_slowest_and_sums_twice_in_every_block(

@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-from edgesim.measure.real.rests import RESTS_S
 from edgesim.validate.local.gauges import Company
 from edgesim.validate.local.real_runs import AtWork
 from edgesim.validate.local.settings import Extent, Setting
@@ -22,7 +21,6 @@ class Crew:
 
     def __init__(self) -> None:
         self.batches: list[list[tuple[str, dict[str, Any]]]] = []
-        self.answers: dict[str, dict[str, Any]] = {}
 
     def hire(self, name: str, core: int) -> str:
         return name
@@ -30,7 +28,7 @@ class Crew:
     def ask(self, orders: Sequence[tuple[str, dict[str, Any]]], *, timeout_s: float) -> list[dict[str, Any]]:
         assert len({worker for worker, _ in orders}) == len(orders)  # one order at a time each
         self.batches.append(list(orders))
-        return [self.answers.get(order["do"], {"port": 1}) for _, order in orders]
+        return [{"port": 1} for _ in orders]
 
     def asked(self, do: str) -> list[list[tuple[str, str]]]:
         """The batches of one kind of order: worker and name."""
@@ -77,26 +75,6 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     # Of three blocks the first stage has two.
     most = None if company is Company.WHOLE else 2
     assert {order.get("most_blocks") for _, order in orders if order["do"] == "gauge"} == {most}
-
-
-def test_stages_sleep_with_all_idle_and_again_with_the_next_one_computing(at_work: AtWork) -> None:
-    crew = crew_of(at_work)
-    crew.answers = {"rest": {"awake_s": [1.0]}}
-    at_work.begin_communication()
-    crew.batches.clear()
-
-    at_work._rest_once()
-
-    said = [[(worker, order["do"], order.get("beside")) for worker, order in batch] for batch in crew.batches]
-    zero, one = ("stage 0", "rest"), ("stage 1", "rest")
-    assert said == [
-        [(*zero, False)],
-        [(*zero, True), ("stage 1", "accompany", None)],
-        [(*one, False)],
-        [(*one, True), ("stage 0", "accompany", None)],
-    ]
-    lengths = [order["rests_s"] for batch in crew.batches for _, order in batch]
-    assert lengths == [list(RESTS_S)] * 6
 
 
 @pytest.mark.parametrize(("n_out", "expected"), [(None, Extent().n_out), (2, 2)])

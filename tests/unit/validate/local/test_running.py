@@ -26,11 +26,11 @@ class Gauges:
     def begin(self, company: Company, *, fastest: int, seed: int) -> None:
         self._called.append(("begin", company))
 
-    def round(self, company: Company) -> None:
-        self._called.append(("round", company))
+    def round(self, company: Company, *, rest_s: float = 0.0) -> None:
+        self._called.append(("round", company, rest_s))
 
-    def prompt(self, company: Company) -> None:
-        self._called.append(("prompt", company))
+    def prompt(self, company: Company, *, rest_s: float = 0.0) -> None:
+        self._called.append(("prompt", company, rest_s))
 
     def profiles(self, company: Company) -> list[str]:
         self._called.append(("profiles", company))
@@ -73,16 +73,16 @@ def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: i
     assert [each for each in at_work.called if not isinstance(each, str)] == [
         ("begin", whole),
         ("begin", alone),
-        *(runs(SINGLE, ("prompt", whole)) * 2),
-        ("round", alone),
+        *(runs(SINGLE, ("prompt", whole, 0.0)) * 2),
+        ("round", alone, 16e-3),
         *runs(LONE),
-        *[("prompt", alone)] * n_prompts,
+        *[("prompt", alone, 16e-3)] * n_prompts,
         ("profiles", whole),
         ("profiles", alone),
         ("begin", at_once),
         ("begin", alone),
-        ("round", at_once),
-        ("round", alone),
+        ("round", at_once, 0.0),
+        ("round", alone, 0.0),
         *runs(CROWD),
         *runs(PAIR),
         ("profiles", at_once),
@@ -100,7 +100,7 @@ def test_a_host_with_one_core_measures_the_single_device_alone() -> None:
     taken = repetition(at_work, 0, SINGLE)
 
     assert taken.charged(SINGLE) == taken.all_profiles() == ["whole 0"]
-    assert [each for each in at_work.called if "begin" in each] == [("begin", Company.WHOLE)]
+    assert [each for each in at_work.called if each[0] == "begin"] == [("begin", Company.WHOLE)]
 
 
 def test_all_answers_have_to_be_equal_and_those_of_further_runs_their_beginnings() -> None:
