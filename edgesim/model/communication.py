@@ -96,7 +96,7 @@ class Communication:
         The model computed between messages and sums.
     step_before_s, step_s
         Overhead of the loop over passes: of the first token, before its pass and behind it until the token is
-        chosen; and of every further token.
+        chosen (in older files only before it); and of every further token.
     measured_at
         UTC, ISO 8601.
 
@@ -120,12 +120,15 @@ class Communication:
     def handled_s(self, size_bytes: float) -> float:
         """Occupancy of both ends together by a message to a sleeping receiver [s].
 
-        Interpolated between the measured sizes, constant beyond them: a buffer of some tens of kilobytes
-        costs a step, which the line of `endpoint` misses by a tenth.
+        Interpolated between the measured sizes: a buffer of some tens of kilobytes costs a step, which the
+        line of `endpoint` misses by a tenth. Below them constant; above them it grows as that line does.
         """
         points = sorted((each.size_bytes, each.send_s + each.receive_s) for each in self.messages)
         sizes_bytes, both_s = zip(*points, strict=True)
-        return float(np.interp(size_bytes, sizes_bytes, both_s))
+        found_s = float(np.interp(size_bytes, sizes_bytes, both_s))
+        if size_bytes > sizes_bytes[-1]:
+            found_s += 2.0 * self.endpoint.s_per_byte * (size_bytes - sizes_bytes[-1])
+        return found_s
 
     @property
     def sending(self) -> Cost:

@@ -155,7 +155,7 @@ class Context:
         one = self._ask([(first, {"do": "alone", "model": f"{_NAME}-chain", **asked})])[0]
         found.note("chain", one)
         found.steps_s += one["steps_s"]
-        found.before_s.append(one["first_step_s"])
+        found.first_steps_s.append(one["first_step_s"])
         lead = {"do": "lead", "model": f"{_NAME}-stage", "prompts": [asked["prompt"]], "n_out": n_out}
         led, followed = self._ask([(first, lead), (second, {"do": "follow", "model": f"{_NAME}-stage"})])
         found.note("ring", led)
@@ -201,7 +201,7 @@ class Context:
             sums=tuple(sums),
             n_members=2,
             context=f"a Llama of {self._architecture.n_parameters / 1e6:.0f} M parameters",
-            step_before_s=found.middle(found.before_s),
+            step_before_s=found.middle(found.first_steps_s),
             step_s=found.middle(found.steps_s),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -222,7 +222,7 @@ class _Found:
         self._sums_s: defaultdict[int, list[float]] = defaultdict(list)
         self.preludes_s: list[float] = []
         self.steps_s: list[float] = []
-        self.before_s: list[float] = []
+        self.first_steps_s: list[float] = []
 
     def note(self, way: str, answer: Answer) -> None:
         """Store the times between tokens."""

@@ -1,17 +1,19 @@
 """Measure a profile pass by pass, interleaved with real generation in the same process.
 
 On a shared host the speed of a core varies by a tenth and more, for tenths of a second or for seconds. A
-measurement before or after a real run therefore does not represent it to a few percent; one between its
-tokens does. In use a decoding step follows another one, and finds its weights and code in the caches: every
-timed one here therefore follows an untimed one of the same shape. (For the blocks of a small model on a
-two-core host, the first step behind a prompt took 1 to 5 % longer than those after it.) A prompt follows the
-decoding of another answer; hence here, too.
+measurement some seconds before or after a real run therefore does not represent it to a few percent; one
+between its tokens, or many right beside many runs, do. In use a decoding step follows another one, and finds
+its weights and code in the caches: every timed one here therefore follows an untimed one of the same shape.
+(For the blocks of a small model on a two-core host, the first step behind a prompt took 1 to 5 % longer than
+those after it.) A prompt follows the decoding of another answer, and where a process has waited for it, a
+sleep; hence here, too.
 """
 
 from __future__ import annotations
 
 import random
-from itertools import cycle
+from collections.abc import Iterator, Sequence
+from itertools import chain, cycle
 from time import sleep
 
 import torch
@@ -24,7 +26,8 @@ from edgesim.model.timing import Phase
 
 __all__ = ["Gauge"]
 
-_DECODES_TO_A_STEP = 3  # a step outside the model is short, and so is its variation
+_Visited = tuple[PassShape, bool]  # as in :attr:`edgesim.measure.timing.Rounds.visits`
+_PASSES_TO_AN_OTHER = 3  # steps outside the model are short, and so is their variation; test points are few
 
 
 class Gauge:
@@ -36,6 +39,7 @@ class Gauge:
         The model.
     grid
         What to measure, of whole blocks, and prompts of one length; all of it is called once for warming up.
+        Test points are visited as rarely as generation steps outside the model.
     fastest
         As for :func:`edgesim.measure.timing.measure_profile`.
     seed
@@ -60,24 +64,25 @@ class Gauge:
             fastest=fastest,
             seed=seed,
             most_blocks=most_blocks,
-            # A prompt of gpt2-124m takes 19.3 ms for its first block and 18.4 for others, and has one first
-            # block in twelve, an excerpt one in five; a stage of the bundled model has one in four.
-            first_apart=(Phase.DECODE, Phase.PREFILL),
-            # Of two blocks, the second would lie partly in the cache, from the decoding step before.
-            calls_all=True,
+            # A prompt of gpt2-124m takes 19.3 ms for its first block and 18.4 for others. Of the model's
+            # twelve blocks one is the first, of the five that are built one as well: their mean is too long
+            # for the model. If a pass called two of the five, the second would lie partly in the cache.
+            whole_passes=True,
         )
         with torch.inference_mode():
             self._measuring.warm_up()
         self._random = random.Random(seed)
         visits = self._measuring.rounds.visits
-        prompts = [at for at, steps in visits if not steps and at.phase is Phase.PREFILL]
-        decodes = [at for at, steps in visits if not steps and at.phase is Phase.DECODE]
-        steps = [at for at, steps in visits if steps]
-        self._prompts = cycle((at, False) for at in prompts)
-        self._decodes = cycle((at, False) for at in decodes)
-        self._steps = cycle([(at, True) for at in steps])
+        self._passes = [at for at, steps in visits if not (steps or at.held_out)]
+        decodes = [at for at in self._passes if at.phase is Phase.DECODE]
+        steps = [visit for visit in visits if visit[1]]
+        test_points = [(at, steps) for at, steps in visits if at.held_out and not steps]
+        self._others = [*steps, *test_points]
+        self._prompts = cycle(at for at in self._passes if at.phase is Phase.PREFILL)
+        each_once = [*steps[:1], *((at, False) for at in decodes), *test_points]
+        self._between_tokens = chain(each_once, _in_turns(decodes, self._others))
         self._before_prompts = decodes[0]
-        self._n_decodes, self._n_rounds = 0, 0
+        self._n_rounds = 0
 
     def prompt(self, rest_s: float = 0.0) -> None:
         """Time a pass of a prompt.
@@ -87,25 +92,27 @@ class Gauge:
         rest_s
             How long to sleep just before [s], as a process does in which the prompt arrives.
         """
-        self._visit(*next(self._prompts), rest_s)
+        self._visit(next(self._prompts), False, rest_s)
 
     def after_token(self) -> None:
-        """Time a decoding step, or in every fourth call a generation step outside the model."""
-        self._n_decodes += 1
-        is_step = self._n_decodes % (_DECODES_TO_A_STEP + 1) == 0
-        self._visit(*next(self._steps if is_step else self._decodes))
+        """Time a decoding step, or in every fourth call a generation step outside the model or a test point.
+
+        The first calls visit each once that a profile cannot do without.
+        """
+        self._visit(*next(self._between_tokens))
 
     def round(self, rest_s: float = 0.0) -> None:
-        """Time every pass once, in random order, and generation steps outside the model in every fourth call.
+        """Time every pass once, in random order; in the first of every four calls what is rarer as well.
 
         Parameters
         ----------
         rest_s
             As for :meth:`prompt`.
         """
-        has_steps = self._n_rounds % (_DECODES_TO_A_STEP + 1) == 0
+        visits = [(at, False) for at in self._passes]
+        if self._n_rounds % (_PASSES_TO_AN_OTHER + 1) == 0:
+            visits += self._others
         self._n_rounds += 1
-        visits = [visit for visit in self._measuring.rounds.visits if has_steps or not visit[1]]
         for at, steps in self._random.sample(visits, len(visits)):
             self._visit(at, steps, rest_s)
 
@@ -124,3 +131,12 @@ class Gauge:
                 rounds.settle(self._before_prompts)
                 sleep(rest_s)
         rounds.visit(at, steps, most_passes=1)
+
+
+def _in_turns(decodes: Sequence[PassShape], others: Sequence[_Visited]) -> Iterator[_Visited]:
+    """Yield decoding steps for ever, and after every few another visit."""
+    of_decodes, of_others = cycle(decodes), cycle(others)
+    while True:
+        for _ in range(_PASSES_TO_AN_OTHER):
+            yield next(of_decodes), False
+        yield next(of_others)

@@ -31,7 +31,7 @@ class RestLosses:
     stages_s
         A decoding step of each stage, after each of :data:`RESTS_S`.
     prompts_s
-        A prompt of each stage, after decoding steps and the longest of them.
+        A prompt of each stage, after decoding steps and the longest of them; 0 where a profile holds that.
     head_s
         The head of the first stage, after the longest of them.
     """

@@ -25,7 +25,10 @@ class Company(StrEnum):
     WHOLE = "whole"
     """All of the model in one process, while the others are idle."""
     ALONE = "alone"
-    """As much as a stage has in each process, one after the other, while the others are idle."""
+    """As much as a stage has in each process, one after the other, while the others are idle.
+
+    Beside rings with one sample prompts are timed behind a sleep, and beside other rings without.
+    """
     AT_ONCE = "at once"
     """The same in two processes at the same time."""
 
@@ -52,13 +55,13 @@ class Gauges:
 
     def begin(self, company: Company, *, fastest: int, seed: int) -> None:
         """Start anew, which builds modules."""
-        n_prompt = self.extent.n_prompt
+        n_prompt, last = self.extent.n_prompt, self.extent.n_prompt + self.extent.n_out
         grid = Grid(
             batches=(1,),
             prompts=(n_prompt,),
-            contexts=(n_prompt, n_prompt + self.extent.n_out),
+            contexts=(n_prompt, last),
             held_out_prompts=(),
-            held_out_contexts=(),
+            held_out_contexts=((n_prompt + last) // 2,),
         )
         order = {
             **self.shape.order(),
@@ -73,7 +76,7 @@ class Gauges:
         self._do(company, order)
 
     def round(self, company: Company, *, rest_s: float = 0.0) -> None:
-        """Measure every point once more.
+        """Measure every pass once more, and in every fourth call what needs fewer repeats.
 
         Parameters
         ----------

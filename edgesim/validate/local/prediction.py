@@ -127,9 +127,11 @@ def predicted(
     Parameters
     ----------
     profiles
-        Of each device; for a ring with several samples, of processes that compute all the time.
+        Of each device; for a ring with several samples, of processes that compute all the time. Prompts of a
+        ring with one sample may have been timed behind a sleep.
     losses
-        What processes compute more slowly after they have slept; needed for a ring.
+        What processes compute more slowly after they have slept, beyond what the profiles have; needed for a
+        ring.
     folder
         Folder for intermediate files; must not exist yet.
     alone

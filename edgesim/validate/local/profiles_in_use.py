@@ -32,6 +32,9 @@ def with_shards(profile: Profile, group: GroupTimes, n_members: int) -> Profile:
 
     A decoding step's context makes no difference here, as it is short. A prompt's embedding is charged with
     all that the first attention takes longer than the others.
+
+    Not distinguished: that a decoding step's embedding holds what the first of whole blocks takes longer, and
+    a shard's first block less.
     """
     halves = (Component.ATTENTION, Component.MLP, Component.BLOCK)
 
@@ -70,7 +73,8 @@ def with_messages(
 
     Also added is the preparation in any pass of transformers before its first block (positions and masks). A
     profile counts that with the embedding, whose own lookup is short in comparison, and which only the first
-    stage is charged.
+    stage is charged. With it comes what a first block takes longer than others, measured behind a head. Not
+    distinguished: that a later stage's first block follows no head.
 
     A process with one thread sends its result before it checks for new messages. Charged as work of an
     endpoint on the same processor, sending would queue after a pass of another sample that has already

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -96,12 +97,13 @@ class AtWork:
         """Start measuring the cost of messages and sums, if there are several processes."""
         self._rests = Rests(len(self._stages))
         self._shards = Members(2 * self._shape.architecture.n_blocks)
-        self._before_s: list[float] = []
+        self._first_steps_s: list[float] = []
         self._steps_s: list[float] = []
         if self._context is not None:
             self._context.begin()
         for each in self._sum_contexts:
             each.begin()
+        self._next_sums = cycle(self._sum_contexts)
 
     def communicate_once(self) -> None:
         """Measure messages once more, the steps between passes, and what stages lose by sleeping.
@@ -120,10 +122,10 @@ class AtWork:
         self._rest_once()
 
     def sum_once(self) -> None:
-        """Measure sums once more, and what the members of a group compute between them."""
-        for context in self._sum_contexts:
-            context.turn(_SUM_TOKENS)
-            self._shards_once(context.rests_s())
+        """Measure sums once more, of the other models in turn, and what members compute between them."""
+        context = next(self._next_sums)
+        context.turn(_SUM_TOKENS)
+        self._shards_once(context.rests_s())
 
     def rest_losses(self, fastest: int) -> RestLosses | None:
         """Return what passes lose after sleeps; None with a single process."""
@@ -143,7 +145,7 @@ class AtWork:
             return None
         return replace(
             self._context.communication(fastest),
-            step_before_s=float(typical(self._before_s, fastest)),
+            step_before_s=float(typical(self._first_steps_s, fastest)),
             step_s=float(typical(self._steps_s, fastest)),
         )
 
@@ -214,7 +216,7 @@ class AtWork:
         n_out = min(self._extent.n_out, _REST_TOKENS)
         order: Order = {"do": "alone", "model": "stage", "prompt": self._prompts[0], "n_out": n_out}
         answer = self._ask([(self._stages[0], order)])[0]
-        self._before_s.append(answer["first_step_s"])
+        self._first_steps_s.append(answer["first_step_s"])
         self._steps_s += answer["steps_s"]
 
     def _rest_once(self) -> None:

@@ -47,9 +47,10 @@ class Plan:
         Number of repetitions, each with new measurements of profiles, messages and sums.
     n_runs
         Real runs of each pipeline and group in a repetition, and twice as many of the single device, whose
-        limit is tighter.
+        limit is tighter. Those of a pipeline follow a short one each that is not used.
     n_prompts
-        Further runs beside each of them, of a prompt and two tokens: prompts scatter by a tenth.
+        Further runs beside each of them, of a prompt and two tokens, and as many more measured prompts of the
+        single device's profile: prompts scatter by a tenth.
     n_stages
         Processes in the ring; None: one for each core, at most two.
     fastest
@@ -103,8 +104,7 @@ class ShapeResult:
     groups
         What a group computed between sums, and its exchanges, by repetition.
     profiles
-        Facts of the profiles, by repetition: of the single process; of each stage's, while others are idle,
-        beside rings with one sample; of two at once; and of each stage's again, beside these.
+        Facts of the profiles, by repetition and name (:meth:`_Repetition.all_profiles`).
     other_load_cores
         Mean number of cores that unrelated programs kept busy.
     """
@@ -116,7 +116,7 @@ class ShapeResult:
     communications: list[Communication]
     losses: list[RestLosses]
     groups: list[GroupTimes]
-    profiles: list[list[dict[str, Any]]]
+    profiles: list[dict[str, list[dict[str, Any]]]]
     other_load_cores: float = 0.0
 
     @property
@@ -171,8 +171,7 @@ def _of_shape(
         folder, numbers = Path(place), count()
         for repetition in range(plan.n_repetitions):
             announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
-            # One set of processes is faster or slower than the next by some percent for as long as it lives
-            # (why was not examined): only new processes make repetitions independent.
+            # With processes of their own, repetitions differ in all that a process can be lucky with.
             with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
                 logits_error = max(logits_error, at_work.logits_error())
                 reference = reference or at_work.run(wanted[0])["ids"][0]
@@ -180,7 +179,9 @@ def _of_shape(
                 taken = _Repetition(at_work, wanted, plan, repetition)
                 loads.append(load.n_cores())
             has_equal_ids &= taken.has_ids(reference)
-            profiles.append([profile.facts() for profile in taken.all_profiles()])
+            profiles.append(
+                {name: [each.facts() for each in found] for name, found in taken.all_profiles().items()}
+            )
             communications += [] if taken.communication is None else [taken.communication]
             losses += [] if taken.losses is None else [taken.losses]
             groups += [] if taken.group is None else [taken.group]
@@ -241,10 +242,11 @@ class _Repetition:
 
     The single device is predicted with a profile measured between the tokens of its runs and after them.
     Rings with one sample are predicted with profiles of their stages, each measured while the others are
-    idle, right before and after their runs, and prompts after a sleep. Rings in which several compute are
+    idle, right before and after each run, and prompts after a sleep. Rings in which several compute are
     predicted with times between two profiles: of two processes at the same time, which share the memory and
     the last-level cache, and of each while the others are idle. A group's shards are measured in context,
-    with a prompt's embedding; its head and the embedding of decoding steps in two processes.
+    right before and after each run, with a prompt's embedding; its head and the embedding of decoding steps
+    in two processes.
     """
 
     def __init__(self, at_work: AtWork, wanted: Sequence[Setting], plan: Plan, number: int) -> None:
@@ -256,16 +258,20 @@ class _Repetition:
         crowded = [setting for setting in wanted if setting.is_crowded]
         has_ring = len(one_at_a_time) > 1
         found = self._measured([Company.WHOLE, *[Company.ALONE] * has_ring], one_at_a_time, seed=number)
-        (self.whole,), self.stages = found[Company.WHOLE], found.get(Company.ALONE, [])
+        (self.whole,), self.rested = found[Company.WHOLE], found.get(Company.ALONE, [])
         found = self._measured([Company.AT_ONCE, Company.ALONE], crowded, seed=number) if crowded else {}
-        self.at_once, self.idle = found.get(Company.AT_ONCE, []), found.get(Company.ALONE, [])
+        self.at_once, self.awake = found.get(Company.AT_ONCE, []), found.get(Company.ALONE, [])
         self.communication = at_work.communication(plan.fastest)
         self.losses = at_work.rest_losses(plan.fastest)
         self.group = at_work.group_times(plan.fastest) if crowded else None
 
-    def all_profiles(self) -> list[Profile]:
-        """Return all profiles that were measured."""
-        return [self.whole, *self.stages, *self.at_once, *self.idle]
+    def all_profiles(self) -> dict[str, list[Profile]]:
+        """Return all profiles that were measured, of one process each.
+
+        Of the whole model; of stages one after the other, with prompts behind sleeps, and without them; and
+        of stages at the same time.
+        """
+        return {"whole": [self.whole], "rested": self.rested, "awake": self.awake, "at once": self.at_once}
 
     def _measured(
         self, companies: Sequence[Company], meanwhile: Sequence[Setting], *, seed: int
@@ -276,22 +282,24 @@ class _Repetition:
             gauges.begin(company, fastest=self._plan.fastest, seed=seed)
         for _ in range(self._plan.n_runs):
             self._at_work.communicate_once()
-            if Company.AT_ONCE in companies:  # only alongside runs that have sums
-                self._at_work.sum_once()
             for number, setting in enumerate(meanwhile):
                 if setting.kind == "single":
                     for _ in range(2):
                         self._run_single(setting)
                     continue
-                if not setting.is_crowded:
-                    gauges.round(Company.ALONE, rest_s=RESTS_S[-1])
-                elif number % 2 == 0:
+                if setting.is_crowded and number % 2 == 0:
                     gauges.round(Company.AT_ONCE)
                     gauges.round(Company.ALONE)
-                self._run(setting)
-                if not setting.is_crowded:
-                    for _ in range(self._plan.n_prompts):
-                        gauges.prompt(Company.ALONE, rest_s=RESTS_S[-1])
+                if setting.kind == "tensor":
+                    self._at_work.sum_once()
+                    self._run(setting)
+                    self._at_work.sum_once()
+                elif setting.is_crowded:
+                    self._run(setting)
+                else:
+                    gauges.round(Company.ALONE, rest_s=RESTS_S[-1])
+                    self._run(setting)
+                    gauges.round(Company.ALONE, rest_s=RESTS_S[-1])
         return {company: gauges.profiles(company) for company in companies}
 
     def _run_single(self, setting: Setting) -> None:
@@ -318,8 +326,7 @@ class _Repetition:
         """Return the profiles of a setting's devices."""
         if setting.kind == "single":
             return [self.whole]
-        taken = self.at_once if setting.is_crowded else self.stages
-        return self._in_loops([taken[min(number, len(taken) - 1)] for number in range(setting.n_devices)])
+        return self._in_loops(self.at_once if setting.is_crowded else self.rested, setting)
 
     def lost(self, setting: Setting) -> RestLosses | None:
         """Return what passes of a setting lose after sleeps, beyond what its profiles have."""
@@ -331,11 +338,13 @@ class _Repetition:
         """Return the profiles of stages that are alone, for rings in which several compute at times."""
         if setting.kind != "pipeline" or not setting.is_crowded:
             return None
-        return self._in_loops(self.idle)
+        return self._in_loops(self.awake[: len(self.at_once)], setting)
 
-    def _in_loops(self, profiles: Sequence[Profile]) -> list[Profile]:
+    def _in_loops(self, profiles: Sequence[Profile], setting: Setting) -> list[Profile]:
+        """Return a profile for each device: the last one for all that have none of their own."""
         assert self.communication is not None
-        return [with_loop_steps(profile, self.communication) for profile in profiles]
+        charged = [with_loop_steps(profile, self.communication) for profile in profiles]
+        return [charged[min(number, len(charged) - 1)] for number in range(setting.n_devices)]
 
     def has_ids(self, reference: list[int]) -> bool:
         """Return whether all runs gave the same answer to each prompt, and `reference` to the first one.

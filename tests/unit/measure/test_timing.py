@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from edgesim.model.architecture import Component  # noqa: E402
 
 GRID = Grid.covering(64, 64)
 NOISY = PassShape(1, 32, 0)
+ONE_PROMPT = replace(GRID, prompts=GRID.prompts[:1], held_out_prompts=())
 
 
 def true_s(shape: PassShape) -> float:
@@ -128,15 +130,19 @@ def test_what_disturbs_decoding_is_told_as_lateness(share: float) -> None:
 @pytest.mark.parametrize("fastest", [1, 4])
 @pytest.mark.parametrize("first_s", [1e-3, -0.2e-3])
 @pytest.mark.parametrize("has_like_blocks", [True, False])
-def test_a_decoding_steps_first_block_counts_once_however_many_blocks_the_model_has(
-    has_like_blocks: bool, first_s: float, fastest: int
+@pytest.mark.parametrize("whole_passes", [True, False])
+def test_a_first_block_counts_once_however_many_blocks_the_model_has(
+    whole_passes: bool, has_like_blocks: bool, first_s: float, fastest: int
 ) -> None:
     """Three blocks are called, of which the first takes longer, or shorter."""
     excerpt: Any = FakeExcerpt(0.0, first_s=first_s)
     excerpt.has_like_blocks = has_like_blocks
-    rounds = timing.Rounds(dict.fromkeys(GRID.shards, excerpt), GRID, seed=0, fastest=fastest)
+    grid = ONE_PROMPT if whole_passes else GRID
+    rounds = timing.Rounds(
+        dict.fromkeys(grid.shards, excerpt), grid, seed=0, fastest=fastest, whole_passes=whole_passes
+    )
     rounds.warm_up()
-    shapes = [shape for shape in GRID.shapes() if N_BLOCKS * 1.1 * (true_s(shape) + first_s) < 0.05]
+    shapes = [shape for shape in grid.shapes() if N_BLOCKS * 1.1 * (true_s(shape) + first_s) < 0.05]
     for shape in shapes:
         rounds.visit(shape, False)
 
@@ -146,7 +152,7 @@ def test_a_decoding_steps_first_block_counts_once_however_many_blocks_the_model_
     }
     assert any(shape.n_context for shape in shapes)
     for shape in shapes:
-        is_apart = has_like_blocks and shape.n_context > 0
+        is_apart = has_like_blocks and (shape.n_context > 0 or whole_passes)
         mean_s = 0.0 if is_apart else first_s / N_BLOCKS
         assert found[Component.BLOCK, shape].median_s == pytest.approx(true_s(shape) + mean_s)
         assert found[Component.ATTENTION, shape].median_s == pytest.approx(true_s(shape) / 2 + mean_s)
@@ -165,6 +171,19 @@ def test_a_decoding_pass_calls_two_blocks_where_one_would_do_and_long_ones_alone
         rounds.visit(shape, False)
         expected = max(1, min(n_fit, N_BLOCKS))
         assert excerpt.n_called_blocks[-1] == (2 if n_fit == 1 and shape.n_context else expected)
+
+
+def test_whole_passes_call_all_blocks_however_long_they_take() -> None:
+    excerpt: Any = FakeExcerpt(0.0, slower=200.0)
+    rounds = timing.Rounds(dict.fromkeys(ONE_PROMPT.shards, excerpt), ONE_PROMPT, seed=0, whole_passes=True)
+    rounds.warm_up()
+    excerpt.n_called_blocks.clear()
+    for shape in ONE_PROMPT.shapes():
+        rounds.visit(shape, False)
+
+    assert set(excerpt.n_called_blocks) == {N_BLOCKS}
+    with pytest.raises(ValueError, match="one length"):
+        timing.Rounds({1: excerpt}, GRID, seed=0, whole_passes=True)
 
 
 def test_points_held_out_are_predicted_from_the_others(measure: Any) -> None:

@@ -49,7 +49,10 @@ def test_the_cost_of_both_ends_lies_between_those_of_the_sizes_next_to_it() -> N
     both_s = small.send_s + small.receive_s
 
     assert stepped.handled_s(0.0) == stepped.handled_s(small.size_bytes) == pytest.approx(both_s)
-    assert stepped.handled_s(2.0 * large.size_bytes) == pytest.approx(3.0)
+    assert stepped.handled_s(large.size_bytes) == pytest.approx(3.0)
+    further_s = 2.0 * stepped.endpoint.s_per_byte * large.size_bytes
+    assert stepped.handled_s(2.0 * large.size_bytes) == pytest.approx(3.0 + further_s)
+    assert further_s > 0.5
     middle = (small.size_bytes + large.size_bytes) / 2.0
     assert stepped.handled_s(middle) == pytest.approx((both_s + 3.0) / 2.0)
 

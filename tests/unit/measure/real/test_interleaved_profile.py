@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from time import sleep
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgesim.measure.real.weights import untrained_model
 from edgesim.measure.timing import Measuring, Rounds
 from edgesim.validate.local.shapes import shape_named
 
-GRID = Grid(batches=(1,), prompts=(4,), contexts=(4, 8), held_out_prompts=(), held_out_contexts=(6,))
+GRID = Grid(batches=(1,), prompts=(16,), contexts=(16, 20), held_out_prompts=(), held_out_contexts=(18,))
 GPT2 = shape_named("tiny-gpt2").architecture  # three blocks
 
 
@@ -44,6 +45,52 @@ def test_a_pass_is_timed_behind_an_untimed_one(monkeypatch: pytest.MonkeyPatch) 
             before = []
     assert timed == set(GRID.shapes())
     assert {at for what, at in called if what == "step"} == set(GRID.step_shapes())
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Sleeps, and visits of a shape, in order; the latter with whether steps outside the model are timed."""
+    found: list[Any] = []
+    monkeypatch.setattr("edgesim.measure.real.interleaved_profile.sleep", found.append)
+    monkeypatch.setattr(Rounds, "settle", lambda *_: None)
+    monkeypatch.setattr(Rounds, "visit", lambda self, at, steps, **_: found.append((at, steps)))
+    return found
+
+
+def is_rare(at: PassShape, steps: bool) -> bool:
+    return steps or at.held_out
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 0.25])
+def test_prompts_alone_follow_a_sleep_and_steps_and_test_points_are_timed_in_a_quarter_of_the_rounds(
+    rest_s: float, called: list[Any]
+) -> None:
+    gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
+    for _ in range(5):
+        gauge.round(rest_s)
+    gauge.prompt(rest_s)
+
+    visits = [each for each in called if isinstance(each, tuple)]
+    rare = [visit for visit in visits if is_rare(*visit)]
+    assert len(rare) == 2 * 3  # a step, a step as test point, and a context as test point
+    assert {steps for _, steps in rare} == {True, False}
+    assert len(visits) - len(rare) == 5 * 3 + 1  # a prompt and two contexts, and the last prompt
+    behind = [after for before, after in pairwise(called) if before == rest_s]
+    assert [(at.n_new, steps) for at, steps in behind] == [(16, False)] * 6  # prompts, each of them
+
+
+def test_between_tokens_all_is_visited_soon_and_then_three_decoding_steps_of_four(called: list[Any]) -> None:
+    gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
+    for _ in range(4 + 12):
+        gauge.after_token()
+
+    passes = {(at, False) for at in GRID.shapes() if at.n_context}
+    steps = {(at, True) for at in GRID.step_shapes()}
+    assert set(called[1:4]) == passes
+    assert called[0] in steps
+    assert not called[0][0].held_out
+    assert [is_rare(*visit) for visit in called[4:]] == [False, False, False, True] * 3
+    assert set(called[4:]) == passes | steps
 
 
 def test_an_untimed_pass_leaves_no_repeat() -> None:

@@ -17,9 +17,10 @@ from edgesim.measure.real.members import Stretches
 from edgesim.measure.real.rests import RestLosses
 from edgesim.model.architecture import Component
 from edgesim.model.communication import Communication, MessageCost, SumCost
+from edgesim.model.profile import Phase, Profile
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.prediction import predicted, stage_blocks
-from edgesim.validate.local.profiles_in_use import with_loop_steps
+from edgesim.validate.local.profiles_in_use import with_loop_steps, with_messages
 from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
 from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, shape_named
@@ -240,6 +241,29 @@ def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_t
     assert handled_s(1.0, 1.0) == pytest.approx([SEND_S + RECEIVE_S] * 2)
     assert handled_s(0.0, 1.0) == pytest.approx([SEND_S + 5e-6, 10e-6 + RECEIVE_S])
     assert handled_s(0.0, 1e-3) == pytest.approx([SEND_S + 5e-6, 10e-6 + 5e-6 + (RECEIVE_S - 5e-6) / 4])
+
+
+def test_a_prompts_messages_cost_what_lies_between_the_measured_sizes() -> None:
+    costs_s = {1: 1e-3, 8: 9e-3, 32: 10e-3}
+    messages = tuple(
+        MessageCost(
+            n * STATE_BYTES, send_s=0.75 * both_s, transit_s=0.0, receive_s=0.25 * both_s, slowed_s=0.0
+        )
+        for n, both_s in costs_s.items()
+    )
+    costs = replace(communication(), messages=messages)
+    nothing = dict.fromkeys(Phase, 0.0)
+
+    charged = with_messages(profile(SHAPE), costs, 2, is_first=True, handled_s=0.0, slowed_s=nothing)
+
+    def block_s(of: Profile) -> float:
+        (found,) = (
+            point.median_s for point in of.points if (point.component, point.n_new) == (Component.BLOCK, 16)
+        )
+        return found
+
+    expected_s = (9e-3 + (10e-3 - 9e-3) * (16 - 8) / (32 - 8)) / 2
+    assert block_s(charged) - block_s(profile(SHAPE)) == pytest.approx(expected_s)
 
 
 @pytest.mark.parametrize(("n_samples", "waits_s"), [(1, 1.0205), (2, 0.98)])

@@ -63,8 +63,8 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     monkeypatch.setattr("edgesim.validate.local.gauges.Profile.load", lambda file: file)
     gauges, crew = at_work.gauges, crew_of(at_work)
     gauges.begin(company, fastest=1, seed=0)
-    gauges.round(company)
-    gauges.prompt(company)
+    gauges.round(company, rest_s=0.5)
+    gauges.prompt(company, rest_s=0.25)
     found: list[Any] = list(gauges.profiles(company))
 
     for do in ("gauge", "round", "prompt", "profile"):
@@ -72,6 +72,12 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     orders = [(worker, order) for batch in crew.batches for worker, order in batch]
     assert [str(file) for file in found] == [order["file"] for _, order in orders if order["do"] == "profile"]
     assert len(set(found)) == sum(map(len, batches))
+    rests_s = [(order["do"], order["rest_s"]) for _, order in orders if "rest_s" in order]
+    assert set(rests_s) == {("round", 0.5), ("prompt", 0.25)}
+    grids = [order["grid"] for _, order in orders if order["do"] == "gauge"]
+    assert {(*grid["prompts"], *grid["contexts"], *grid["held_out_contexts"]) for grid in grids} == {
+        (32, 32, 44, 38)
+    }
     # Of three blocks the first stage has two.
     most = None if company is Company.WHOLE else 2
     assert {order.get("most_blocks") for _, order in orders if order["do"] == "gauge"} == {most}
