@@ -20,6 +20,7 @@ __all__ = ["Sums", "barrier", "join", "leave"]
 _PATIENCE = timedelta(seconds=60)
 _PLACES_PER_BARRIER = 3  # odd, so that it is in the place of either half's sums
 _EVENT_LOOP = b"gloo_tcp_loop"  # the name of its thread
+_NAMING_S, _MOST_NAMING_S = 1e-3, 1.0  # between two looks for it, and for all of them
 
 
 def join(file: str, rank: int, n_members: int) -> None:
@@ -37,13 +38,28 @@ def _let_event_loop_yield() -> None:
     thread has it, asks for the same events again (gloo's `Pair::handleEvents`). A loop that preempts the
     thread with the lock therefore spins until the scheduler's next tick, for up to 4 ms: traced with
     `perf sched`, this made half of all sums ten times as long as the others.
+
+    The thread gives itself its name, which can be after the group has been joined; it is waited for. A gloo
+    without such a thread is left as it is.
     """
     if not hasattr(os, "SCHED_BATCH"):
         return
-    for comm in Path("/proc/self/task").glob("*/comm"):
+    give_up_at_s = perf_counter() + _MOST_NAMING_S
+    while not (loops := _threads_named(_EVENT_LOOP)) and perf_counter() < give_up_at_s:
+        sleep(_NAMING_S)
+    for thread in loops:
         with suppress(OSError):
-            if comm.read_bytes().strip() == _EVENT_LOOP:
-                os.sched_setscheduler(int(comm.parent.name), os.SCHED_BATCH, os.sched_param(0))
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _threads_named(name: bytes) -> list[int]:
+    """Return the threads of this process that have a name, on Linux."""
+    found = []
+    for comm in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # a thread that has just ended
+            if comm.read_bytes().strip() == name:
+                found.append(int(comm.parent.name))
+    return found
 
 
 def leave() -> None:

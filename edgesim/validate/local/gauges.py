@@ -25,7 +25,7 @@ class Company(StrEnum):
     WHOLE = "whole"
     """All of the model in one process, while the others are idle."""
     ALONE = "alone"
-    """As much as a stage has in each process, one after the other, while the others are idle.
+    """As much as the largest stage has in each process, one after the other, while the others are idle.
 
     Beside rings with one sample prompts are timed behind a sleep, and beside other rings without.
     """

@@ -33,6 +33,7 @@ PROMPT_TOKENS = 2
 _MEMBERS = 2  # number of members in a group
 _REST_TOKENS = 6  # of short runs
 _SEED = 7  # of the random prompts
+_TURNS_OF_SUMS = (0, 1, 1, 0, 1, 0, 0, 1)  # the other models that sum, two for each run of a group
 _SUM_TOKENS = 8  # of the other models: sums scatter more than anything else
 
 
@@ -103,7 +104,8 @@ class AtWork:
             self._context.begin()
         for each in self._sum_contexts:
             each.begin()
-        self._next_sums = cycle(self._sum_contexts)
+        # Before and after a run in turn, so that neither is always before, nor always begins with sums there.
+        self._next_sums = cycle(self._sum_contexts[number] for number in _TURNS_OF_SUMS if self._sum_contexts)
 
     def communicate_once(self) -> None:
         """Measure messages once more, the steps between passes, and what stages lose by sleeping.

@@ -287,7 +287,7 @@ class _Repetition:
                     for _ in range(2):
                         self._run_single(setting)
                     continue
-                if setting.is_crowded and number % 2 == 0:
+                if setting.is_crowded and number % 2 == 0:  # beside half of them: rounds are long
                     gauges.round(Company.AT_ONCE)
                     gauges.round(Company.ALONE)
                 if setting.kind == "tensor":

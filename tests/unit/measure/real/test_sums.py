@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from edgesim.measure.real import sums as sums_module
 from edgesim.measure.real.sums import Sums, join, leave
 from edgesim.measure.real.weights import untrained_model
 from edgesim.validate.local.shapes import shape_named
@@ -63,6 +64,26 @@ def test_the_event_loop_of_a_member_does_not_preempt_its_other_threads(tmp_path:
 
     assert policies["gloo_tcp_loop"] == os.SCHED_BATCH
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the scheduling policy is Linux's")
+def test_an_event_loop_that_takes_its_name_late_is_waited_for_and_none_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = [[], [], [11, 12]]
+    slept: list[float] = []
+    changed: list[int] = []
+    monkeypatch.setattr(sums_module, "_threads_named", lambda name: looks.pop(0) if looks else [])
+    monkeypatch.setattr(sums_module, "sleep", slept.append)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda thread, *_: changed.append(thread))
+
+    sums_module._let_event_loop_yield()
+    assert (len(slept), changed) == (2, [11, 12])
+
+    monkeypatch.setattr(sums_module, "perf_counter", lambda: sum(slept))
+    sums_module._let_event_loop_yield()
+    assert sum(slept) == pytest.approx(1.0, abs=0.1)
+    assert changed == [11, 12]
 
 
 def test_a_member_that_neither_sums_nor_sleeps_notes_nothing() -> None:

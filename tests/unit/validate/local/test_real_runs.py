@@ -83,6 +83,45 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     assert {order.get("most_blocks") for _, order in orders if order["do"] == "gauge"} == {most}
 
 
+class SumContext:
+    """Notes its turns, and draws sleeps that tell whose they are."""
+
+    def __init__(self, number: int, turns: list[Any]) -> None:
+        self._number, self._turns = number, turns
+
+    def begin(self) -> None:
+        self._turns.append("begin")
+
+    def turn(self, n_out: int) -> None:
+        self._turns.append(self._number)
+
+    def rests_s(self) -> list[float]:
+        return [float(self._number)]
+
+
+def test_both_models_that_sum_are_as_often_before_as_after_a_run_and_in_both_orders_there(
+    at_work: AtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[Any] = []
+    slept: list[float] = []
+    at_work._sum_contexts = [SumContext(number, turns) for number in (0, 1)]  # type: ignore[misc]
+    monkeypatch.setattr(at_work, "_shards_once", lambda rests_s: slept.extend(rests_s))
+    at_work.begin_communication()
+    for _ in range(8):
+        at_work.sum_once()
+    at_work.begin_communication()
+    at_work.sum_once()
+
+    begun, first, again, after = turns[:2], turns[2:10], turns[10:12], turns[12:]
+    assert begun == again == ["begin"] * 2
+    assert slept == [*first, *after]
+    assert after == first[:1]
+    for number in (0, 1):
+        at = [place for place, each in enumerate(first) if each == number]
+        # Every other turn of a context begins with sums: on each side one that does and one that does not.
+        assert {(place % 2, turn % 2) for turn, place in enumerate(at)} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
 @pytest.mark.parametrize(("n_out", "expected"), [(None, Extent().n_out), (2, 2)])
 def test_a_run_is_as_long_as_asked(at_work: AtWork, n_out: int | None, expected: int) -> None:
     at_work.run(Setting(kind="single"), n_out=n_out)

@@ -72,9 +72,14 @@ def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: i
         return [*unused, (setting, None, setting == SINGLE), *between, *further]
 
     whole, alone, at_once = Company.WHOLE, Company.ALONE, Company.AT_ONCE
-    assert [each for each in at_work.called if not isinstance(each, str) or each == "sum_once"] == [
+    assert [
+        each
+        for each in at_work.called
+        if not isinstance(each, str) or each in ("communicate_once", "sum_once")
+    ] == [
         ("begin", whole),
         ("begin", alone),
+        "communicate_once",
         *(runs(SINGLE, ("prompt", whole, 0.0)) * 2),
         ("round", alone, 16e-3),
         *runs(LONE),
@@ -83,6 +88,7 @@ def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: i
         ("profiles", alone),
         ("begin", at_once),
         ("begin", alone),
+        "communicate_once",
         ("round", at_once, 0.0),
         ("round", alone, 0.0),
         *runs(CROWD),
