@@ -17,11 +17,8 @@ held-out error                                      median  p95
 median of the fastest quarter                        1.8 %  9 %
 median of the fastest quarter, after half the rounds 3.0 % 12 %
 median of all, after half the rounds                 5.0 % 26 %
-the same, less a drift common to each round          4.6 % 18 %
+the same, less a drift common to each round (polish) 4.6 % 18 %
 =================================================== ====== ====
-
-A drift common to a round (removed by median polish of the logarithms) explains little: disturbance varies
-faster than a round passes.
 
 What helps is therefore many rounds, not long passes. Where a pass of all blocks of an excerpt would be long,
 it calls only a few of them, in rotation (:mod:`edgesim.measure.rotated_blocks`). Times of blocks do not
@@ -38,9 +35,9 @@ a prompt of 64        18.9, 22.1, 31.7              18.5, 20.9, 29.9
 
 An exception, on a quiet machine, is the first block of a decoding step, behind embedding, step and head. It
 took 4.4 ms of GPT-2 small in float32, and others 4.1. It is timed apart; what it takes longer counts once. A
-prompt's first block takes 19.3 ms, and others 18.4. There, two of five blocks are called in a pass, and their
-mean makes twelve blocks 2 % too long; only measurements for `edgesim validate local` call all and tell them
-apart. (With two blocks, the second lies partly in the cache: apart, prompts came out 3 % too short.)
+prompt's takes 19.3 ms, and others 18.4. There a pass calls two of five blocks, whose mean makes twelve 2 %
+too long; only for `edgesim validate local` are all called and the first timed apart. (Of two that are called,
+the second lies partly in the cache: with the first apart, prompts came out 3 % too short.)
 """
 
 from __future__ import annotations
@@ -260,12 +257,7 @@ class Rounds:
         As for :func:`measure_profile`.
     whole_passes
         Whether a pass calls all blocks that were built, however long that takes, and the first block of a
-        prompt is timed apart as well as a decoding step's.
-
-    Raises
-    ------
-    ValueError
-        If passes are whole and prompts have several lengths, whose first blocks have nothing in common.
+        prompt is timed apart as well as a decoding step's. Prompts must then have one length (ValueError).
     """
 
     def __init__(
@@ -291,8 +283,7 @@ class Rounds:
         self._found: defaultdict[Key, list[float]] = defaultdict(list)
         self._fastest: dict[PassShape, Mapping[Component, float]] = {}  # fastest pass so far, by block time
         self._halves: defaultdict[Key, list[float]] = defaultdict(list)  # of decoding, one value per half
-        # How much longer a pass's first block takes than the mean of the others.
-        self._first_longer_s: defaultdict[Phase, list[float]] = defaultdict(list)
+        self._first_longer_s: defaultdict[Phase, list[float]] = defaultdict(list)  # than the others' mean
         self._has_first_apart: set[PassShape] = set()  # shapes whose blocks leave the first one out
 
     def warm_up(self, report: Callable[[], object] = lambda: None) -> None:

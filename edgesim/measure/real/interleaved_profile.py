@@ -134,7 +134,7 @@ class Gauge:
 
 
 def _in_turns(decodes: Sequence[PassShape], others: Sequence[_Visited]) -> Iterator[_Visited]:
-    """Yield decoding steps for ever, and after every few another visit."""
+    """Yield decoding steps without end, and after every few another visit."""
     of_decodes, of_others = cycle(decodes), cycle(others)
     while True:
         for _ in range(_PASSES_TO_AN_OTHER):

@@ -54,7 +54,7 @@ class Gauges:
     folder: Path
 
     def begin(self, company: Company, *, fastest: int, seed: int) -> None:
-        """Start anew, which builds modules."""
+        """Start a measurement, which builds modules; an earlier one is discarded."""
         n_prompt, last = self.extent.n_prompt, self.extent.n_prompt + self.extent.n_out
         grid = Grid(
             batches=(1,),

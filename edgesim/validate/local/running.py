@@ -73,7 +73,7 @@ class Plan:
             self,
             extent=Extent(n_prompt=16, n_out=8),
             n_repetitions=2,
-            n_runs=2,
+            n_runs=1,
             n_prompts=0,
             fastest=4,
         )
