@@ -73,10 +73,10 @@ class Gauge:
             self._measuring.warm_up()
         self._random = random.Random(seed)
         visits = self._measuring.rounds.visits
-        self._passes = [at for at, steps in visits if not (steps or at.held_out)]
+        self._passes = [at for at, is_step in visits if not (is_step or at.held_out)]
         decodes = [at for at in self._passes if at.phase is Phase.DECODE]
-        steps = [visit for visit in visits if visit[1]]
-        test_points = [(at, steps) for at, steps in visits if at.held_out and not steps]
+        steps = [(at, True) for at, is_step in visits if is_step]
+        test_points = [(at, False) for at, is_step in visits if at.held_out and not is_step]
         self._others = [*steps, *test_points]
         self._prompts = cycle(at for at in self._passes if at.phase is Phase.PREFILL)
         each_once = [*steps[:1], *((at, False) for at in decodes), *test_points]
@@ -84,15 +84,9 @@ class Gauge:
         self._before_prompts = decodes[0]
         self._n_rounds = 0
 
-    def prompt(self, rest_s: float = 0.0) -> None:
-        """Time a pass of a prompt.
-
-        Parameters
-        ----------
-        rest_s
-            How long to sleep just before [s], as a process does in which the prompt arrives.
-        """
-        self._visit(next(self._prompts), False, rest_s)
+    def prompt(self) -> None:
+        """Time a pass of a prompt."""
+        self._visit(next(self._prompts), False)
 
     def after_token(self) -> None:
         """Time a decoding step, or in every fourth call a generation step outside the model or a test point.
@@ -107,7 +101,7 @@ class Gauge:
         Parameters
         ----------
         rest_s
-            As for :meth:`prompt`.
+            How long to sleep just before a prompt [s], as a process does in which it arrives.
         """
         visits = [(at, False) for at in self._passes]
         if self._n_rounds % (_PASSES_TO_AN_OTHER + 1) == 0:

@@ -20,7 +20,7 @@ __all__ = ["Sums", "barrier", "join", "leave"]
 _PATIENCE = timedelta(seconds=60)
 _PLACES_PER_BARRIER = 3  # odd, so that it is in the place of either half's sums
 _EVENT_LOOP = b"gloo_tcp_loop"  # the name of its thread
-_NAMING_S, _MOST_NAMING_S = 1e-3, 1.0  # between two looks for it, and for all of them
+_NAMING_S, _MOST_NAMING_S = 1e-3, 1.0  # between two looks for it, and for all: chosen, not measured
 
 
 def join(file: str, rank: int, n_members: int) -> None:

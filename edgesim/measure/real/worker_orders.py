@@ -185,7 +185,7 @@ class Workshop:
 
     def _prompt(self, order: dict[str, Any]) -> dict[str, Any]:
         """Measure a prompt of a profile once more."""
-        self._gauges[order["gauge"]].prompt(order["rest_s"])
+        self._gauges[order["gauge"]].prompt()
         return {}
 
     def _round(self, order: dict[str, Any]) -> dict[str, Any]:

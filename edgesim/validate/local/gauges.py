@@ -85,9 +85,9 @@ class Gauges:
         """
         self._do(company, {"do": "round", "gauge": company.value, "rest_s": rest_s})
 
-    def prompt(self, company: Company, *, rest_s: float = 0.0) -> None:
-        """Measure a prompt once more, likewise."""
-        self._do(company, {"do": "prompt", "gauge": company.value, "rest_s": rest_s})
+    def prompt(self, company: Company) -> None:
+        """Measure a prompt once more."""
+        self._do(company, {"do": "prompt", "gauge": company.value})
 
     def profiles(self, company: Company) -> list[Profile]:
         """Return the profiles, one of each process, and end the measurement."""

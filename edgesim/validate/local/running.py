@@ -171,7 +171,7 @@ def _of_shape(
         folder, numbers = Path(place), count()
         for repetition in range(plan.n_repetitions):
             announce(f"{shape.name}: repetition {repetition + 1} of {plan.n_repetitions}")
-            # With processes of their own, repetitions differ in all that a process can be lucky with.
+            # New processes, so that where they lie in memory differs between repetitions, too.
             with hired(shape, plan.extent, cores, folder, context=plan.context) as at_work:
                 logits_error = max(logits_error, at_work.logits_error())
                 reference = reference or at_work.run(wanted[0])["ids"][0]

@@ -144,7 +144,7 @@ def test_a_first_block_counts_once_however_many_blocks_the_model_has(
         dict.fromkeys(grid.shards, excerpt), grid, seed=0, fastest=fastest, whole_passes=whole_passes
     )
     rounds.warm_up()
-    shapes = [shape for shape in grid.shapes() if N_BLOCKS * 1.1 * (true_s(shape) + 2 * first_s) < 0.05]
+    shapes = [shape for shape in grid.shapes() if N_BLOCKS * 1.1 * (true_s(shape) + first_s) < 0.05]
     for shape in shapes:
         rounds.visit(shape, False)
 

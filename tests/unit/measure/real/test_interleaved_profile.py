@@ -68,15 +68,14 @@ def test_prompts_alone_follow_a_sleep_and_steps_and_test_points_are_timed_in_a_q
     gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
     for _ in range(5):
         gauge.round(rest_s)
-    gauge.prompt(rest_s)
 
     visits = [each for each in called if isinstance(each, tuple)]
     rare = [visit for visit in visits if is_rare(*visit)]
     assert len(rare) == 2 * 3  # a step, a step as test point, and a context as test point
     assert {steps for _, steps in rare} == {True, False}
-    assert len(visits) - len(rare) == 5 * 3 + 1  # a prompt and two contexts, and the last prompt
+    assert len(visits) - len(rare) == 5 * 3  # a prompt and two contexts
     behind = [after for before, after in pairwise(called) if before == rest_s]
-    assert [(at.n_new, steps) for at, steps in behind] == [(16, False)] * 6  # prompts, each of them
+    assert [(at.n_new, steps) for at, steps in behind] == [(16, False)] * 5  # prompts, each of them
 
 
 def test_between_tokens_all_is_visited_soon_and_then_three_decoding_steps_of_four(called: list[Any]) -> None:

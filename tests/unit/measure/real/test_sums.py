@@ -82,7 +82,7 @@ def test_an_event_loop_that_takes_its_name_late_is_waited_for_and_none_for_a_whi
 
     monkeypatch.setattr(sums_module, "perf_counter", lambda: sum(slept))
     sums_module._let_event_loop_yield()
-    assert sum(slept) == pytest.approx(1.0, abs=0.1)
+    assert len(slept) - 2 == pytest.approx(1000, abs=1)  # a second, a millisecond each
     assert changed == [11, 12]
 
 

@@ -64,7 +64,7 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     gauges, crew = at_work.gauges, crew_of(at_work)
     gauges.begin(company, fastest=1, seed=0)
     gauges.round(company, rest_s=0.5)
-    gauges.prompt(company, rest_s=0.25)
+    gauges.prompt(company)
     found: list[Any] = list(gauges.profiles(company))
 
     for do in ("gauge", "round", "prompt", "profile"):
@@ -73,7 +73,7 @@ def test_profiles_are_measured_in_one_process_or_one_after_the_other_or_at_once(
     assert [str(file) for file in found] == [order["file"] for _, order in orders if order["do"] == "profile"]
     assert len(set(found)) == sum(map(len, batches))
     rests_s = [(order["do"], order["rest_s"]) for _, order in orders if "rest_s" in order]
-    assert set(rests_s) == {("round", 0.5), ("prompt", 0.25)}
+    assert set(rests_s) == {("round", 0.5)}
     grids = [order["grid"] for _, order in orders if order["do"] == "gauge"]
     assert {(*grid["prompts"], *grid["contexts"], *grid["held_out_contexts"]) for grid in grids} == {
         (32, 32, 44, 38)

@@ -31,8 +31,8 @@ class Gauges:
     def round(self, company: Company, *, rest_s: float = 0.0) -> None:
         self._called.append(("round", company, rest_s))
 
-    def prompt(self, company: Company, *, rest_s: float = 0.0) -> None:
-        self._called.append(("prompt", company, rest_s))
+    def prompt(self, company: Company) -> None:
+        self._called.append(("prompt", company))
 
     def profiles(self, company: Company) -> list[str]:
         self._called.append(("profiles", company))
@@ -80,7 +80,7 @@ def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: i
         ("begin", whole),
         ("begin", alone),
         "communicate_once",
-        *(runs(SINGLE, ("prompt", whole, 0.0)) * 2),
+        *(runs(SINGLE, ("prompt", whole)) * 2),
         ("round", alone, 16e-3),
         *runs(LONE),
         ("round", alone, 16e-3),
