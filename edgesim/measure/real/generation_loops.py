@@ -221,7 +221,9 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -> dict[str, Any]:
+def rested(
+    part: Part, n_prompt: int, rests_s: Sequence[float], head_rests_s: Sequence[float], seed: int = 0
+) -> dict[str, Any]:
     """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
 
     Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
@@ -232,15 +234,15 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     ----------
     n_prompt
         Tokens in the cache at the start.
-    rests_s
-        Sleeps [s], in the order in which they are tried.
+    rests_s, head_rests_s
+        Sleeps [s] before decoding steps and before heads, in the order in which they are tried.
 
     Returns
     -------
     dict
         Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
         ``prompts_awake_s``, and ``prompts_rested_s`` after the longest sleep; for a first part also
-        ``heads_awake_s`` and ``heads_rested_s``.
+        ``heads_awake_s`` and ``heads_rested_s``, with one for each of its sleeps.
     """
     generator = torch.Generator().manual_seed(seed)
     prompt = part.example(n_prompt, generator)
@@ -274,9 +276,12 @@ def rested(part: Part, n_prompt: int, rests_s: Sequence[float], seed: int = 0) -
     found: defaultdict[str, list[Any]] = defaultdict(list)
     if part.is_first:
         found["heads_awake_s"].append(head_s())
-        prompt_s()  # as in a ring, where a head follows blocks
-        sleep(max(rests_s))
-        found["heads_rested_s"].append(head_s())
+        heads_s = []
+        for rest_s in head_rests_s:
+            prompt_s()  # as in a ring, where a head follows blocks
+            sleep(rest_s)
+            heads_s.append(head_s())
+        found["heads_rested_s"].append(heads_s)
     step_s()
     for _ in range(_ROUNDS):
         rested_s = []

@@ -16,10 +16,17 @@ import numpy as np
 
 from edgesim.measure.trimmed_mean import typical
 
-__all__ = ["RESTS_S", "RestLosses", "Rests"]
+__all__ = ["HEAD_RESTS_S", "RESTS_S", "RestLosses", "Rests"]
 
-RESTS_S = (1e-3, 4e-3, 16e-3)
-"""Lengths of the sleeps after which passes are timed: between them losses are interpolated."""
+RESTS_S = (1e-3, 4e-3, 8e-3, 16e-3, 48e-3)
+"""Lengths of the sleeps after which passes are timed: between them losses are interpolated.
+
+On one host losses hardly grew beyond 4 ms, on another they doubled between 16 and 32 ms and stayed as they were up to
+128 ms (half of a model of 4 M parameters: 0.9, 1.5, 1.5 and 1.6 ms after 16, 32, 64 and 128 ms).
+"""
+
+HEAD_RESTS_S = RESTS_S[-2:]
+"""Likewise for the head, which has a prompt before each sleep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,13 @@ class RestLosses:
         A decoding step of each stage, after each of :data:`RESTS_S`.
     prompts_s
         A prompt of each stage, after decoding steps and the longest of them; 0 where a profile holds that.
-    head_s
-        The head of the first stage, after the longest of them.
+    heads_s
+        The head of the first stage, after each of :data:`HEAD_RESTS_S`.
     """
 
     stages_s: tuple[tuple[float, ...], ...]
     prompts_s: tuple[float, ...]
-    head_s: float
+    heads_s: tuple[float, ...]
 
     def after(self, stage: int, idle_s: float) -> float:
         """Return what a decoding step of a stage loses after a sleep of `idle_s`.
@@ -50,7 +57,7 @@ class RestLosses:
 
     def head_after(self, idle_s: float) -> float:
         """Return what the head of the first stage loses after a sleep of `idle_s`, likewise."""
-        return max(0.0, self.head_s) * min(1.0, idle_s / RESTS_S[-1])
+        return max(0.0, float(np.interp(idle_s, (0.0, *HEAD_RESTS_S), (0.0, *self.heads_s))))
 
 
 @dataclass
@@ -87,5 +94,5 @@ class Rests:
         return RestLosses(
             tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
             tuple(float(lost_s(f"prompts_rested_s {n}", f"prompts_awake_s {n}")) for n in stages),
-            float(lost_s("heads_rested_s 0", "heads_awake_s 0")),
+            tuple(lost_s("heads_rested_s 0", "heads_awake_s 0").tolist()),
         )

@@ -157,7 +157,7 @@ class Workshop:
 
     def _rest(self, order: dict[str, Any]) -> dict[str, Any]:
         """Time passes of a part after sleeps, and without."""
-        return rested(self._part(order), order["n_prompt"], order["rests_s"])
+        return rested(self._part(order), order["n_prompt"], order["rests_s"], order["head_rests_s"])
 
     @torch.inference_mode()
     def _logits(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from edgesim.measure.real.exchanges import SHORT_CONTEXT, Exchanges, GroupTimes,
 from edgesim.measure.real.generation_loops import Visit, busy_s
 from edgesim.measure.real.in_context import CONTEXT, PATIENCE_S, Context, form_ring, join_group
 from edgesim.measure.real.members import Members
-from edgesim.measure.real.rests import RESTS_S, RestLosses, Rests
+from edgesim.measure.real.rests import HEAD_RESTS_S, RESTS_S, RestLosses, Rests
 from edgesim.measure.real.worker_pool import Answer, Crew, Order, Worker
 from edgesim.measure.trimmed_mean import typical
 from edgesim.model.communication import Communication
@@ -224,7 +224,8 @@ class AtWork:
     def _rest_once(self) -> None:
         """Time each stage after sleeps."""
         n_prompt = self._extent.n_prompt
-        order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt, "rests_s": list(RESTS_S)}
+        order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt}
+        order |= {"rests_s": list(RESTS_S), "head_rests_s": list(HEAD_RESTS_S)}
         for number, stage in enumerate(self._stages):
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 

@@ -30,9 +30,9 @@ STATE_BYTES = 64 * 4
 
 SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
 LOSSES = RestLosses(
-    stages_s=((SLOWED_S / 2, SLOWED_S, SLOWED_S),) * 2,
+    stages_s=((SLOWED_S / 2, *[SLOWED_S] * 4),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
-    head_s=SLOWED_S / 3,
+    heads_s=(SLOWED_S / 3,) * 2,
 )
 GROUP = GroupTimes(
     prompt=Stretches(attention_s=5e-3, mlp_s=7e-3, late_s=150e-6),
@@ -91,7 +91,7 @@ def test_a_lone_request_walks_the_ring(foresee: Foresee, link: LinkShape) -> Non
 
     def ring_s(n_new: int, *compute_ms: float) -> float:
         wire_s = 0.0 if link.rate_bps is None else n_new * STATE_BYTES * 8 / link.rate_bps + link.latency_s
-        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s) + LOSSES.head_s
+        slowed_s = 2 * SLOWED_S if n_new == 1 else sum(LOSSES.prompts_s) + LOSSES.heads_s[0]
         message_s = SEND_S + TRANSIT_S + RECEIVE_S + wire_s
         return sum(compute_ms) * 1e-3 + 2 * message_s + slowed_s + STEP_S
 
@@ -181,7 +181,7 @@ def test_the_cycle_of_a_ring_is_that_of_its_passes_with_all_that_sleeping_costs(
 ) -> None:
     """Sleeps, the losses after them and the handling of messages fit together, however steep the losses."""
     setting = Setting(kind="pipeline", n_devices=2, n_samples=n_samples)
-    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 4e-3), (steep_s, 4e-3, 5e-3)))
+    losses = replace(LOSSES, stages_s=((1e-3, 3e-3, 3.4e-3, 4e-3, 4e-3), (steep_s, 4e-3, 4.4e-3, 5e-3, 5e-3)))
     points = tuple(
         replace(point, median_s=step_ms * 1e-3) if point.component is Component.STEP else point
         for point in profile(SHAPE).points
@@ -227,7 +227,7 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
     handled_s, way_s = SEND_S + RECEIVE_S, TRANSIT_S + 0.5
     first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[0]
     second_s = (0.5 + 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[1]
-    head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.head_s
+    head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.heads_s[0]
     # The second prompt waits for the first one's first blocks, and never again.
     assert foresee(slow).ttft_s == pytest.approx(1.5 * first_s + way_s + second_s + way_s + head_s, rel=1e-6)
 

@@ -81,9 +81,9 @@ def test_each_run_takes_turns_with_the_measurements_that_predict_it(n_prompts: i
         ("begin", alone),
         "communicate_once",
         *(runs(SINGLE, ("prompt", whole)) * 2),
-        ("round", alone, 16e-3),
+        ("round", alone, 48e-3),
         *runs(LONE),
-        ("round", alone, 16e-3),
+        ("round", alone, 48e-3),
         ("profiles", whole),
         ("profiles", alone),
         ("begin", at_once),
@@ -143,7 +143,7 @@ def test_each_device_is_charged_the_profile_of_its_process(monkeypatch: pytest.M
 
 def test_what_a_prompt_loses_by_sleeping_is_in_the_profiles_of_rings_with_one_sample() -> None:
     taken: Any = repetition(AtWork(), 0)
-    losses = RestLosses(stages_s=((1.0, 2.0, 3.0),) * 2, prompts_s=(4.0, 5.0), head_s=6.0)
+    losses = RestLosses(stages_s=((1.0,) * 5,) * 2, prompts_s=(4.0, 5.0), heads_s=(6.0, 7.0))
     taken.losses = losses
 
     assert taken.lost(LONE) == replace(losses, prompts_s=(0.0, 0.0))
