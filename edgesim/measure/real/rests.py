@@ -21,8 +21,8 @@ __all__ = ["HEAD_RESTS_S", "RESTS_S", "RestLosses", "Rests"]
 RESTS_S = (1e-3, 4e-3, 8e-3, 16e-3, 48e-3)
 """Lengths of the sleeps after which passes are timed: between them losses are interpolated.
 
-On one host losses hardly grew beyond 4 ms, on another they doubled between 16 and 32 ms and stayed as they were up to
-128 ms (half of a model of 4 M parameters: 0.9, 1.5, 1.5 and 1.6 ms after 16, 32, 64 and 128 ms).
+On one host losses hardly grew beyond 4 ms. On another they grew up to 32 ms and then hardly (stages of a
+model of 4 M parameters: 0.9, 1.5, 1.5 and 1.6 ms after 16, 32, 64 and 128 ms).
 """
 
 HEAD_RESTS_S = RESTS_S[-2:]
@@ -54,6 +54,15 @@ class RestLosses:
         above the longest.
         """
         return max(0.0, float(np.interp(idle_s, (0.0, *RESTS_S), (0.0, *self.stages_s[stage]))))
+
+    def prompt_after(self, stage: int, idle_s: float) -> float:
+        """Return what a prompt of a stage loses, in proportion to a decoding step's loss after that sleep.
+
+        In proportion to the sleep itself, where a decoding step was not found to lose anything.
+        """
+        whole_s = self.after(stage, RESTS_S[-1])
+        share = self.after(stage, idle_s) / whole_s if whole_s > 0.0 else idle_s / RESTS_S[-1]
+        return max(0.0, self.prompts_s[stage]) * min(1.0, share)
 
     def head_after(self, idle_s: float) -> float:
         """Return what the head of the first stage loses after a sleep of `idle_s`, likewise."""

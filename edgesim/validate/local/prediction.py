@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from edgesim import runner
 from edgesim.measure.real.exchanges import GroupTimes
-from edgesim.measure.real.rests import RestLosses
+from edgesim.measure.real.rests import RESTS_S, RestLosses
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Profile
 from edgesim.scenario.load import parse
@@ -22,7 +22,12 @@ from edgesim.units import TIME, bits
 from edgesim.validate.local.contention import shares_beside
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.profiles_in_use import weighed, with_messages, with_shards
-from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
+from edgesim.validate.local.ring_cycle import (
+    between_prompts_s,
+    handling_s,
+    idle_s,
+    wait_for_prompt_s,
+)
 from edgesim.validate.local.settings import Extent, Setting
 from edgesim.validate.local.shapes import ModelShape
 
@@ -49,6 +54,7 @@ def scenario(
     communication: Communication | None,
     model: Path,
     per_sum_s: float = 0.0,
+    start_ups_s: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return a setting as the contents of a scenario file.
 
@@ -62,6 +68,8 @@ def scenario(
         Folder with the model's config.
     per_sum_s
         Time of a group's sum [s], all of it.
+    start_ups_s
+        What each device's first pass takes longer [s]; none by default.
     """
     devices = _devices(setting)
     wire = {"rate": f"{_FASTEST:g} bit/s", "latency": "0 s"}
@@ -88,8 +96,11 @@ def scenario(
                 "power": dict.fromkeys(("idle", "active", "tx", "rx"), "0 W"),
                 "endpoint": {"overhead": "0 s"},  # the passes include the handling of messages
                 "profile": [str(profile)],
+                "start_up": _time(start_up_s),
             }
-            for number, profile in enumerate(profiles)
+            for number, (profile, start_up_s) in enumerate(
+                zip(profiles, start_ups_s or [0.0] * len(profiles), strict=True)
+            )
         },
         "topology": {
             "devices": [{"id": device, "kind": f"core-{number}"} for number, device in enumerate(devices)],
@@ -152,14 +163,12 @@ def predicted(
         return _of_group(shape, setting, extent, profiles, group, model)
     assert communication is not None
     assert losses is not None
-    in_use = _stages_in_use(shape, setting, extent, profiles, communication, losses)
-    trace = _simulated(shape, setting, extent, in_use, communication, model)
+    trace = _of_ring(shape, setting, extent, profiles, communication, losses, model)
     if alone is not None:
         for _ in range(_N_WEIGHINGS):
             shares = shares_beside(trace.spans(trace.strategies[0], 0), _devices(setting))
             between = [weighed(*each) for each in zip(alone, profiles, shares, strict=True)]
-            in_use = _stages_in_use(shape, setting, extent, between, communication, losses)
-            trace = _simulated(shape, setting, extent, in_use, communication, model)
+            trace = _of_ring(shape, setting, extent, between, communication, losses, model)
     return _figures(trace, setting)
 
 
@@ -190,24 +199,22 @@ def _of_group(
     )
 
 
-def _stages_in_use(
+def _of_ring(
     shape: ModelShape,
     setting: Setting,
     extent: Extent,
     profiles: Sequence[Profile],
     communication: Communication,
     losses: RestLosses,
-) -> list[Profile]:
-    """Add to the profiles of a ring's stages what messages and sleeps cost them."""
+    model: Path,
+) -> Trace:
+    """Simulate a ring, having added to the profiles of its stages what messages and sleeps cost them."""
     cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
     rests_s = idle_s(profiles, cuts, setting, communication, losses, extent)
-    head_slowed_s = losses.head_after(wait_for_prompt_s(profiles, cuts, setting, communication, extent))
-    # Only the first of several prompts finds the stages asleep, and delays all: the mean over samples of
-    # what is charged for every one, and adds up in the queue, is the loss of one. Exact where prompts
-    # queue at the first stage; on a slow link, where they arrive apart, too little by up to a third.
-    prompts = 2.0 / (setting.n_samples + 1)
+    between_s = between_prompts_s(profiles, cuts, setting, communication, extent)
     handled_s = handling_s(communication, shape.architecture.activation_bytes(1), rests_s)
-    return [
+    head_slowed_s = losses.head_after(wait_for_prompt_s(profiles, cuts, setting, communication, extent))
+    in_use = [
         with_messages(
             profile,
             communication,
@@ -215,13 +222,19 @@ def _stages_in_use(
             is_first=first == 0,
             handled_s=handled_s[number],
             slowed_s={
-                Phase.PREFILL: prompts * max(0.0, losses.prompts_s[number]),
+                Phase.PREFILL: losses.prompt_after(number, between_s[number]),
                 Phase.DECODE: losses.after(number, rests_s[number]),
             },
             head_slowed_s=head_slowed_s,
         )
         for number, (profile, (first, last)) in enumerate(zip(profiles, cuts, strict=True))
     ]
+    # The first of several prompts finds a stage that has slept since the run before.
+    start_ups_s = [
+        losses.prompt_after(number, RESTS_S[-1]) - losses.prompt_after(number, slept_s)
+        for number, slept_s in enumerate(between_s)
+    ]
+    return _simulated(shape, setting, extent, in_use, communication, model, start_ups_s=start_ups_s)
 
 
 def _simulated(
@@ -232,6 +245,7 @@ def _simulated(
     communication: Communication | None,
     model: Path,
     per_sum_s: float = 0.0,
+    start_ups_s: Sequence[float] = (),
 ) -> Trace:
     """Run the simulator; files of an earlier run beside the model's folder are replaced."""
     folder = model.parent
@@ -240,7 +254,8 @@ def _simulated(
         files.append(folder / f"profile-{number}.parquet")
         profile.save(files[-1])
     text = io.StringIO()
-    YAML().dump(scenario(shape, setting, extent, files, communication, model, per_sum_s), text)
+    contents = scenario(shape, setting, extent, files, communication, model, per_sum_s, start_ups_s)
+    YAML().dump(contents, text)
     prepared = runner.prepare(parse(text.getvalue(), folder=folder), force=True)
     return runner.run(prepared, folder / "trace", replace=True)
 

@@ -11,7 +11,7 @@ from edgesim.model.profile import Profile
 from edgesim.units import bits
 from edgesim.validate.local.settings import Extent, Setting
 
-__all__ = ["handling_s", "idle_s", "wait_for_prompt_s"]
+__all__ = ["between_prompts_s", "handling_s", "idle_s", "wait_for_prompt_s"]
 
 _ASLEEP_S = RESTS_S[1]  # sleep after which receiving takes as long as after any: assumed, not measured
 _AWAKE_S = 1e-6  # idle time below which a stage does not sleep
@@ -67,14 +67,45 @@ def wait_for_prompt_s(
 ) -> float:
     """Return how long the first stage sleeps, having passed on all prompts, until the first comes back."""
     n_bytes = extent.n_prompt * profiles[0].architecture.activation_bytes(1)
-    first_s, *others_s = (
+    first_s, *others_s = _prompts_s(profiles, cuts, extent)
+    round_s = sum(others_s) + len(cuts) * _way_s(setting, communication, n_bytes)
+    return max(0.0, round_s - (setting.n_samples - 1) * first_s)
+
+
+def between_prompts_s(
+    profiles: Sequence[Profile],
+    cuts: Sequence[tuple[int, int]],
+    setting: Setting,
+    communication: Communication,
+    extent: Extent,
+) -> list[float]:
+    """Return how long each stage sleeps between two of the prompts that arrive together.
+
+    At the first stage they queue. At a later one they arrive as far apart as the slowest stage before it, or
+    the link, lets them pass.
+
+    Not distinguished: what either prompt loses for having slept.
+    """
+    n_bytes = extent.n_prompt * profiles[0].architecture.activation_bytes(1)
+    rate_bps = setting.link.rate_bps
+    apart_s = 0.0 if rate_bps is None else bits(n_bytes) / rate_bps
+    handled_s = communication.handled_s(n_bytes)
+    found_s = []
+    for number, prompt_s in enumerate(_prompts_s(profiles, cuts, extent)):
+        visit_s = prompt_s + handled_s
+        found_s.append(max(0.0, apart_s - visit_s) if number else 0.0)
+        apart_s = max(apart_s, visit_s)
+    return found_s
+
+
+def _prompts_s(profiles: Sequence[Profile], cuts: Sequence[tuple[int, int]], extent: Extent) -> list[float]:
+    """Return how long each stage computes for a prompt."""
+    return [
         float(
             profile.timing().seconds(Slice(*cut, embedding=True), batch=1, n_new=extent.n_prompt, n_context=0)
         )
         for profile, cut in zip(profiles, cuts, strict=True)
-    )
-    round_s = sum(others_s) + len(cuts) * _way_s(setting, communication, n_bytes)
-    return max(0.0, round_s - (setting.n_samples - 1) * first_s)
+    ]
 
 
 def _way_s(setting: Setting, communication: Communication, n_bytes: float) -> float:

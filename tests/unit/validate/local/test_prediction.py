@@ -21,7 +21,7 @@ from edgesim.model.profile import Phase, Profile
 from edgesim.validate.local.figures import Figures
 from edgesim.validate.local.prediction import predicted, stage_blocks
 from edgesim.validate.local.profiles_in_use import with_loop_steps, with_messages
-from edgesim.validate.local.ring_cycle import handling_s, idle_s, wait_for_prompt_s
+from edgesim.validate.local.ring_cycle import between_prompts_s, handling_s, idle_s, wait_for_prompt_s
 from edgesim.validate.local.settings import LINKS, Extent, LinkShape, Setting, settings
 from edgesim.validate.local.shapes import DEFAULT_SHAPES, SHAPES, shape_named
 
@@ -119,9 +119,9 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
             embedding_ms, block_ms, head_ms = (
                 MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
             )
-            # Of two prompts one finds the stages asleep: two thirds each, which both samples wait for.
-            thirds_s = (2 / 3 * LOSSES.prompts_s[0], 2 / 3 * LOSSES.prompts_s[1])
-            first_s, second_s = thirds_s if token == 0 else (0.0, SLOWED_S)
+            # The second of two prompts finds the first stage at work, and the second one asleep again.
+            first_s = LOSSES.prompts_s[0] if (request, token) == (0, 0) else 0.0
+            second_s = LOSSES.prompts_s[1] if token == 0 else SLOWED_S
             head_s = head_ms * 1e-3 + (FIRST_STEP_S if token == 0 else STEP_S)
             listed += [
                 (0, (embedding_ms + 2 * block_ms) * 1e-3 + handled_s + first_s, TRANSIT_S, False),
@@ -215,8 +215,9 @@ def test_both_stages_handle_messages_as_long_as_their_own_sleeps_imply(tmp_path:
     assert found.tpot_s == pytest.approx(2 * first_s, rel=5e-2)  # but for the beginning
     lasted_s = 2 * EXTENT.n_out / found.tokens_per_s
     second_s = (0.1 + 4.0) * 1e-3 + handled_s[1] + LOSSES.after(1, rests_s[1])
-    prompts_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + 2 / 3 * LOSSES.prompts_s[1]
-    busy_s = 2 * prompts_s + 2 * (EXTENT.n_out - 1) * second_s
+    # Prompts arrive 40 ms apart, and take 20: the second one finds a stage that has slept, too.
+    prompt_s = (0.5 + 20.0) * 1e-3 + SEND_S + RECEIVE_S + LOSSES.prompts_s[1]
+    busy_s = 2 * prompt_s + 2 * (EXTENT.n_out - 1) * second_s
     assert found.utilisation[1] * lasted_s == pytest.approx(busy_s, rel=1e-5)
 
 
@@ -225,11 +226,34 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
     slow = Setting(kind="pipeline", n_devices=2, n_samples=2, link=LinkShape("slow", 1e12, 0.5))
 
     handled_s, way_s = SEND_S + RECEIVE_S, TRANSIT_S + 0.5
-    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[0]
-    second_s = (0.5 + 20.0) * 1e-3 + handled_s + 2 / 3 * LOSSES.prompts_s[1]
+    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s
+    second_s = (0.5 + 20.0) * 1e-3 + handled_s + LOSSES.prompts_s[1]
     head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.heads_s[0]
-    # The second prompt waits for the first one's first blocks, and never again.
-    assert foresee(slow).ttft_s == pytest.approx(1.5 * first_s + way_s + second_s + way_s + head_s, rel=1e-6)
+    # The second prompt waits for the first one's first blocks, which are slower by what sleeping costs, and
+    # never again.
+    firsts_s = LOSSES.prompts_s[0] + 1.5 * first_s
+    assert foresee(slow).ttft_s == pytest.approx(firsts_s + way_s + second_s + way_s + head_s, rel=1e-6)
+
+
+def test_a_later_prompt_finds_a_stage_that_sleeps_as_long_as_prompts_arrive_apart() -> None:
+    """On a link that a prompt occupies for 100 ms; and where the first of three stages takes longest."""
+    charged, cuts = [profile(SHAPE)] * 2, [(0, 2), (2, 3)]
+    wire_bps = EXTENT.n_prompt * STATE_BYTES * 8 / 0.1
+    crowded = Setting(kind="pipeline", n_devices=2, n_samples=2)
+    slow = replace(crowded, link=LinkShape("slow", wire_bps))
+
+    def between_s(setting: Setting) -> list[float]:
+        return between_prompts_s(charged, cuts, setting, communication(), EXTENT)
+
+    assert between_s(crowded) == pytest.approx([0.0, 20e-3], rel=1e-6)
+    assert between_s(slow) == pytest.approx([0.0, 79.5e-3 - SEND_S - RECEIVE_S], rel=1e-6)
+    charged, cuts = [profile(SHAPE)] * 3, [(0, 2), (2, 3), (2, 3)]
+    assert between_s(crowded) == pytest.approx([0.0, 20e-3, 20e-3], rel=1e-6)
+    # What the second prompt loses is in proportion to what a decoding step loses.
+    losses = replace(LOSSES, stages_s=((0.0, 0.0, 0.0, 1e-3, 4e-3),) * 2, prompts_s=(8e-3, 8e-3))
+    assert [losses.prompt_after(1, 1e-3 * ms) for ms in (0, 16, 48, 99)] == [0.0, 2e-3, 8e-3, 8e-3]
+    none = replace(losses, stages_s=((0.0,) * 5,) * 2)  # then to the sleep
+    assert [none.prompt_after(1, 1e-3 * ms) for ms in (0, 24, 48, 99)] == [0.0, 4e-3, 8e-3, 8e-3]
 
 
 def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_to_the_sleep() -> None:
