@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 pytestmark = [pytest.mark.measured, pytest.mark.slow]
 
 CONTEXT = {**shape_named("tiny").config, "num_key_value_heads": 4}
-PLAN = Plan(extent=Extent(n_prompt=8, n_out=5), n_repetitions=1, n_runs=1, context=CONTEXT)
+PLAN = Plan(extent=Extent(n_prompt=8, n_out=5), n_repetitions=1, n_runs=1, n_prompts=1, context=CONTEXT)
 
 
 @pytest.mark.parametrize("name", ["tiny", pytest.param("tiny-gpt2", marks=long_only("a minute"))])
