@@ -357,10 +357,12 @@ def runtimes(_: str) -> str:
                     share(quantised.vector_share),
                     share(plain.vector_share),
                     f"{share(1e6 * plain.overhead_s)}",
+                    share(plain.head_cost),
                     engine.source,
                 )
             )
-    header = ("runtime", "what it is", "on", "vector, 4 to 8 bits", "vector, float", "call [us]", "source")
+    weights = ("vector, 4 to 8 bits", "vector, float")
+    header = ("runtime", "what it is", "on", *weights, "call [us]", "head", "source")
     return table(header, iter(rows))
 
 

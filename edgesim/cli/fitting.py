@@ -13,7 +13,17 @@ from edgesim.rng import Streams
 
 __all__ = ["HEADINGS", "fitted_rows"]
 
-HEADINGS = ("device", "runtime", "model", "measured", "fitted", "memory", "vector", "overhead per call")
+HEADINGS = (
+    "device",
+    "runtime",
+    "model",
+    "measured",
+    "fitted",
+    "memory",
+    "vector",
+    "overhead per call",
+    "head",
+)
 
 _SEED = 20_250_707
 
@@ -52,6 +62,7 @@ def fitted_rows(rows: Path, output: Path) -> Iterator[tuple[str, ...]]:
             _range(shares.memory_share),
             _range(shares.vector_share),
             f"{_range(1e6 * shares.overhead_s)} us",
+            _range(np.asarray(shares.head_cost)),
         )
 
 

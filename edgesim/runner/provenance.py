@@ -121,6 +121,7 @@ def _runtime_facts(prepared: Prepared) -> dict[str, object]:
             "vector_share": one.vector_share,
             "matrix_share": one.matrix_share,
             "overhead_s": one.overhead_s,
+            "head_cost": one.head_cost,
             "is_enqueued": one.is_enqueued,
         }
         for name, one in charged.items()

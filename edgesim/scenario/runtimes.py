@@ -96,8 +96,8 @@ def runtime_timing(
         shares = one_set.shares(use, rng)
         slowdown = float(np.exp(one_set.errors(use)[0] * rng.standard_normal()))
 
-    def one(given: float | None, values: np.ndarray) -> float:
-        return float(values[0]) if given is None else given
+    def one(given: float | None, values: np.ndarray | float) -> float:
+        return float(np.ravel(values)[0]) if given is None else given
 
     return RuntimeTiming(
         architecture=model,
@@ -107,6 +107,7 @@ def runtime_timing(
         matrix_share=one(runtime.matrix, shares.matrix_share),
         overhead_s=one(runtime.overhead_s, shares.overhead_s),
         is_enqueued=use.is_enqueued,
+        head_cost=one(runtime.head_cost, shares.head_cost),
         slowdown=slowdown,
     )
 

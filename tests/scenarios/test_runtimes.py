@@ -61,8 +61,22 @@ def test_a_runtime_is_charged_by_its_fitted_shares_and_given_ones_replace_them()
     )
     assert (two.memory_share, two.overhead_s) == (0.8, 1e-3)
     assert two.vector_share > one.vector_share  # MLC's kernels against llama.cpp's
+    assert (one.head_cost, nano.head_cost) == (1.0, 1.0)  # GPUs
     assert nano.peaks.bytes_per_s == pytest.approx(1.5 * 68e9)
     assert nano.peaks.board == "jetson-orin-nano"
+
+
+def test_a_head_costs_what_is_given_and_otherwise_what_is_fitted() -> None:
+    pi = PLAIN.replace("kind: jetson-agx-orin", "kind: raspberry-pi-5, runtime: %s")
+    fitted = charged(pi % "distributed-llama")["raspberry-pi-5 (one)"]
+    given = charged(pi % "{fitted_as: distributed-llama, head_cost: 2.5}")["raspberry-pi-5 (one)"]
+    assert 1.0 < fitted.head_cost < 2.5 == given.head_cost
+
+    def head_s(timing: RuntimeTiming) -> float:
+        part_s = timing.component_seconds(Component.HEAD, batch=1, n_new=1, n_context=9)
+        return float(part_s) - timing.overhead_s
+
+    assert head_s(given) / head_s(fitted) == pytest.approx(2.5 / fitted.head_cost)
 
 
 def test_no_profile_is_measured_where_every_device_has_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,9 @@ Prior values and their reasons (standard deviations of a logarithm or logit, unl
   factor of 1.7; on processor cores about ten barriers of 5 us.
 * overhead per call of eager PyTorch: time to dispatch and launch on that host, within a factor of two.
 * share of the matrix peak: 0.5, 0.3 to 0.8.
+* time to stream and touch a weight of the head, over that of a block's: 1 on GPUs; on processor cores 1.5
+  (0.84 to 2.7) by engine, since whatever is done for each word of the vocabulary counts with it, and some
+  engines multiply the head by another kernel. An engine without a rate on processor cores has 1.5 there.
 * error of a published rate, given a correct law: 5 % on GPUs; 7 % on processor cores, because of memory
   timings changed by firmware, thermal throttling and load from the rest of the system; each within 0.7 to
   1.4 times that.
@@ -36,10 +39,13 @@ from edgesim.errors import InputError
 from edgesim.model.efficiency.law import Peaks, Terms
 from edgesim.model.parts import FloatArray
 
-__all__ = ["ERROR", "ERROR_SPREAD", "Design", "Rate", "Use", "effects_of"]
+__all__ = ["ERROR", "ERROR_SPREAD", "SHARES", "Design", "Rate", "Use", "effects_of"]
 
 ERROR = "error"
 """Name of the parameter for the relative error of published rates."""
+
+SHARES = ("memory", "vector", "matrix", "overhead", "head")
+"""What of an engine on a device is fitted."""
 
 ERROR_SPREAD = 0.2
 """Prior standard deviation of the logarithm of that error."""
@@ -94,7 +100,7 @@ class Rate:
 
 
 def effects_of(use: Use) -> dict[str, _Linear]:
-    """Return mean and effects of ``memory`` (a logit), ``vector``, ``matrix``, ``overhead`` (logarithms)."""
+    """Return mean and effects of :data:`SHARES`, all logarithms but ``memory``, a logit."""
     board, kind = use.peaks.board, "cpu" if use.peaks.is_cpu else "gpu"
     engine = f"{use.engine} on {kind}"
     stored = "quantised" if use.is_quantised else "float"
@@ -130,7 +136,8 @@ def effects_of(use: Use) -> dict[str, _Linear]:
     else:
         overhead = (math.log(40e-6), (("calls of gpus", 0.27), (f"calls under {engine}", 0.18)))
     matrix: _Linear = (math.log(0.5), (("matrices", 0.3),))
-    return {"memory": memory, "vector": vector, "matrix": matrix, "overhead": overhead}
+    head: _Linear = (math.log(1.5), ((f"head under {engine}", 0.35),)) if use.peaks.is_cpu else (0.0, ())
+    return dict(zip(SHARES, (memory, vector, matrix, overhead, head), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,10 +166,9 @@ class Design:
             found = (name for one in linear for _, effects in one.values() for name, _ in effects)
             names = (*dict.fromkeys(found), ERROR)
         at = {name: index for index, name in enumerate(names)}
-        shares = ("memory", "vector", "matrix", "overhead")
-        means = {share: np.array([one[share][0] for one in linear]) for share in shares}
-        loadings = {share: np.zeros((len(uses), len(at))) for share in shares}
-        for share in shares:
+        means = {share: np.array([one[share][0] for one in linear]) for share in SHARES}
+        loadings = {share: np.zeros((len(uses), len(at))) for share in SHARES}
+        for share in SHARES:
             for row, one in enumerate(linear):
                 for name, spread in one[share][1]:
                     loadings[share][row, at[name]] = spread

@@ -8,12 +8,12 @@ keep their prior, so that no row has to be excluded on their account.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, Design, Rate, Use
+from edgesim.model.efficiency.effects import ERROR, ERROR_SPREAD, SHARES, Design, Rate, Use
 from edgesim.model.efficiency.law import Shares, seconds
 from edgesim.model.efficiency.sampler import Reference, sample
 from edgesim.model.parts import FloatArray
@@ -27,38 +27,38 @@ class Likelihood:
 
     design: Design
     log_seconds: FloatArray
-    terms: FloatArray  # [4, n_rates]: streaming, touching, matrices, calls
+    terms: FloatArray  # [6, n_rates]: streaming, touching, matrices, calls; the head's streaming and touching
     is_enqueued: NDArray[np.bool_]
     usual_error: FloatArray
 
     @classmethod
     def of(cls, rates: Sequence[Rate]) -> Likelihood:
         """Build the likelihood of `rates`."""
-        terms = [(r.terms.stream_s, r.terms.touch_s, r.terms.matrix_s, r.terms.n_calls) for r in rates]
         return cls(
             Design.of([rate.use for rate in rates]),
             np.log([rate.seconds for rate in rates]),
-            np.array(terms, dtype=np.float64).reshape(-1, 4).T,
+            np.array([astuple(rate.terms) for rate in rates], dtype=np.float64).reshape(-1, 6).T,
             np.array([rate.use.is_enqueued for rate in rates], dtype=bool),
             np.array([rate.use.usual_error for rate in rates]),
         )
 
     def predicted(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the logarithm of the law's time, its four terms [s], and the memory shares.
+        """Return the logarithm of the law's time, its terms [s], and the memory shares.
 
-        `x` is one parameter vector [n], or several [k, n].
+        The terms are those of the law, and last what the head has of streaming and touching. `x` is one
+        parameter vector [n], or several [k, n].
         """
-        memory = _logistic(self.design.predictor("memory", x))
-        stream_s = self.terms[0] / memory
-        touch_s, matrix_s, calls_s = (
-            term * np.exp(sign * self.design.predictor(share, x))
-            for term, sign, share in zip(
-                self.terms[1:], (-1, -1, 1), ("vector", "matrix", "overhead"), strict=True
-            )
-        )
+        stream_s, touch_s, matrix_s, calls_s, head_stream_s, head_touch_s = self.terms
+        logs = {share: self.design.predictor(share, x) for share in SHARES}
+        memory, vector, cost = _logistic(logs["memory"]), np.exp(logs["vector"]), np.exp(logs["head"])
+        head_s = cost * (head_stream_s / memory + head_touch_s / vector)
+        stream_s = (stream_s + (cost - 1.0) * head_stream_s) / memory
+        touch_s = (touch_s + (cost - 1.0) * head_touch_s) / vector
+        matrix_s = matrix_s * np.exp(-logs["matrix"])
+        calls_s = calls_s * np.exp(logs["overhead"])
         work_s = stream_s + touch_s + matrix_s
         total_s = np.where(self.is_enqueued, np.maximum(work_s, calls_s), work_s + calls_s)
-        return np.log(total_s), np.stack([stream_s, touch_s, matrix_s, calls_s]), memory
+        return np.log(total_s), np.stack([stream_s, touch_s, matrix_s, calls_s, head_s]), memory
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Log likelihood [k] of parameters [k, n], up to a constant."""
@@ -82,11 +82,11 @@ class Likelihood:
             -parts[1] * works,
             -parts[2] * works,
             calls_s * calls,
+            parts[4] * works,
         )
-        shares = ("memory", "vector", "matrix", "overhead")
         slopes = [
             (weight / total_s)[:, None] * self.design.loadings[share]
-            for weight, share in zip(weights, shares, strict=True)
+            for weight, share in zip(weights, SHARES, strict=True)
         ]
         return np.asarray(np.sum(slopes, axis=0))
 
@@ -144,8 +144,14 @@ class Posterior:
             vector_share=np.exp(design.predictor("vector", x))[:, 0],
             matrix_share=np.exp(design.predictor("matrix", x))[:, 0],
             overhead_s=np.exp(design.predictor("overhead", x))[:, 0],
+            # A set fitted before the head had a cost of its own has it in the other shares.
+            head_cost=np.exp(design.predictor("head", x))[:, 0] if self._has_heads else 1.0,
             is_enqueued=use.is_enqueued,
         )
+
+    @property
+    def _has_heads(self) -> bool:
+        return any(name.startswith("head under ") for name in self.names)
 
     def times_s(self, rate: Rate, rng: np.random.Generator | None) -> FloatArray:
         """Times by the law [s], one per draw, without the error of a published rate."""

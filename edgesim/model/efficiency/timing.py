@@ -30,6 +30,8 @@ class RuntimeTiming(FormulaTiming):
         Overhead of one call.
     is_enqueued
         Whether call overheads overlap with the work.
+    head_cost
+        Time of streaming and touching a weight of the head, over that of a block's weight.
     slowdown
         Factor on all times: the law's error on this device, where parameters are drawn.
     """
@@ -41,6 +43,7 @@ class RuntimeTiming(FormulaTiming):
     matrix_share: float
     overhead_s: float
     is_enqueued: bool = False
+    head_cost: float = 1.0
     slowdown: float = 1.0
     origin: ClassVar[Origin] = "analytic"
 
@@ -51,9 +54,10 @@ class RuntimeTiming(FormulaTiming):
         model = self.architecture.shard(n_shards)
         flop, moved_bytes = model.work_arrays(component, batch=batch, n_new=n_new, n_context=n_context)
         touched_flop = model.work(component, batch=1, n_new=1, n_context=0).flop
+        cost = self.head_cost if component is Component.HEAD else 1.0
         work_s = (
-            moved_bytes / (self.memory_share * self.peaks.bytes_per_s)
-            + touched_flop / (self.vector_share * self.peaks.vector_flop_per_s)
+            cost * moved_bytes / (self.memory_share * self.peaks.bytes_per_s)
+            + cost * touched_flop / (self.vector_share * self.peaks.vector_flop_per_s)
             + np.maximum(flop - touched_flop, 0.0) / (self.matrix_share * self.peaks.matrix_flop_per_s)
         )
         if self.is_enqueued:

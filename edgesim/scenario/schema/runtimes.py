@@ -13,13 +13,14 @@ __all__ = ["RuntimeChoice", "RuntimeEntry"]
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=16)]
+Cost = Annotated[float, Field(gt=0, le=100)]
 
 
 class RuntimeEntry(Section):
-    """An inference engine: its shares of a device's peaks, and its costs of calls and messages.
+    """An inference engine: its shares of a device's peaks, and its costs of calls, the head and messages.
 
-    A share that is not given is fitted to published rates, with its uncertainty
-    (:mod:`edgesim.model.efficiency`); a given share has no uncertainty.
+    What is not given of shares, calls and head is fitted to published rates, with its uncertainty
+    (:mod:`edgesim.model.efficiency`); what is given has no uncertainty.
     """
 
     description: str = ""
@@ -39,6 +40,8 @@ class RuntimeEntry(Section):
     """Share of the matrix peak during prefill."""
     overhead_s: Seconds | None = Field(default=None, alias="overhead_per_call")
     """Overhead of calling one block, embedding or head."""
+    head_cost: Cost | None = None
+    """Time to stream and touch a weight of the head, over that of a weight of a block."""
     message_overhead_s: Seconds | None = Field(default=None, alias="message_overhead")
     """Overhead of one message at its own end, instead of the kind's `endpoint.overhead`."""
     on_compute: bool | None = None

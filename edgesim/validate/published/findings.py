@@ -71,7 +71,7 @@ class Findings:
         return float(np.median([abs(row.predicted.error) for row in self.rows]))
 
 
-def found(*, n_chains: int = 64, n_kept: int = 32) -> Findings:
+def found(*, n_chains: int = 128, n_kept: int = 32) -> Findings:
     """Fit all rates, and predict each from the others; takes some seconds at the default sizes."""
     entries = published_rates()
     rates: list[Rate] = [entry.rate() for entry in entries]

@@ -33,7 +33,16 @@ HEADINGS = (
     "90 % interval",
 )
 
-TESTBED_HEADINGS = ("scenario", "strategy", "what", "published", "simulated", "error", "role")
+TESTBED_HEADINGS = (
+    "scenario",
+    "strategy",
+    "what",
+    "published",
+    "simulated",
+    "error",
+    "90 % interval",
+    "role",
+)
 
 GROUP_HEADINGS = ("group", "model", "nodes", "published", "predicted", "error", "95 % interval", "role")
 
@@ -86,6 +95,7 @@ def cells_of_testbed(run: Run) -> tuple[str, ...]:
         f"{entry.value:g} {entry.metric}",
         "refused" if run.simulated is None else _number(run.simulated),
         "–" if run.error is None else f"{run.error:+.1%}",
+        "–" if run.middle_90 is None else f"{_number(run.middle_90[0])} to {_number(run.middle_90[1])}",
         "fitted" if entry.fitted else "predicted",
     )
 

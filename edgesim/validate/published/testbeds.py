@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 from ruamel.yaml import YAML
 
@@ -17,9 +18,14 @@ from edgesim import runner
 from edgesim.errors import InputError
 from edgesim.runner import Prepared
 from edgesim.scenario.load import load
+from edgesim.scenario.runtimes import has_parameter_set
 from edgesim.scenario.text.section import Section
+from edgesim.validate.published.leave_one_out import COVERAGE
 
 __all__ = ["PublishedTestbed", "Run", "published_testbeds", "simulate_all", "simulated"]
+
+N_SETS = 40
+"""Parameter sets behind an interval."""
 
 
 class PublishedTestbed(Section):
@@ -58,12 +64,15 @@ class Run:
     ----------
     simulated
         In the published unit; None where the scenario cannot be run.
+    middle_90
+        Central 90 % over sets of the parameters that are fitted to published rates; None without a `runtime`.
     refused
         The reason why it cannot.
     """
 
     entry: PublishedTestbed
     simulated: float | None
+    middle_90: tuple[float, float] | None = None
     refused: str = ""
 
     @property
@@ -91,13 +100,23 @@ def simulated(entry: PublishedTestbed) -> Run:
     try:
         prepared = _prepared(entry)
     except InputError as error:
-        return Run(entry, None, str(error))
+        return Run(entry, None, refused=str(error))
+    found = _rate(entry, prepared)
+    if not has_parameter_set(prepared.kinds):
+        return Run(entry, found)
+    drawn = [_rate(entry, prepared.with_parameters(index, N_SETS)) for index in range(N_SETS)]
+    low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], method="weibull")
+    return Run(entry, found, (float(low), float(high)))
+
+
+def _rate(entry: PublishedTestbed, prepared: Prepared) -> float:
+    """Return the simulated rate in the published unit."""
     with TemporaryDirectory(prefix="edgesim-") as folder:
         requests = runner.run(prepared, Path(folder) / "trace").requests(entry.strategy, 0)
     if entry.metric == "tokens/s":  # of all requests, from time zero to the last token
-        return Run(entry, float(requests["n_emitted_tokens"].sum() / requests["ended_at_s"].max()))
+        return float(requests["n_emitted_tokens"].sum() / requests["ended_at_s"].max())
     per_token_s = (requests["ended_at_s"] - requests["first_token_at_s"]) / (requests["n_emitted_tokens"] - 1)
-    return Run(entry, 1e3 * float(per_token_s.median()))
+    return 1e3 * float(per_token_s.median())
 
 
 def _prepared(entry: PublishedTestbed) -> Prepared:

@@ -10,7 +10,10 @@ import pytest
 from scipy import stats
 
 from edgesim.errors import InputError
+from edgesim.model.efficiency.stored import shipped_posterior
+from edgesim.scenario.catalogue import device_kind
 from edgesim.scenario.rates import published_rates
+from edgesim.scenario.runtimes import runtime_of, use_of
 from edgesim.validate.published.findings import WIDEST, Findings, Row, found
 from edgesim.validate.published.groups import group_rows
 from edgesim.validate.published.leave_one_out import Prediction, interval_score, left_out, one_share
@@ -18,6 +21,7 @@ from edgesim.validate.published.page import (
     BEGIN,
     END,
     HEADINGS,
+    TESTBED_HEADINGS,
     cells,
     cells_of_group,
     cells_of_testbed,
@@ -25,7 +29,8 @@ from edgesim.validate.published.page import (
     replaced,
     summary,
 )
-from edgesim.validate.published.testbeds import published_testbeds, simulated
+from edgesim.validate.published.star_clusters import star_clusters
+from edgesim.validate.published.testbeds import Run, published_testbeds, simulated
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "published-rates.md"
 
@@ -84,18 +89,19 @@ def test_rows_are_shown_in_the_sources_own_unit(tmp_path: Path) -> None:
 def test_the_documentation_has_every_row_as_it_is_published() -> None:
     text = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     devices, testbeds, groups = (
-        [line.split(" | ")[:4] for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)][2:]
+        [line.split(" | ") for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)]
         for table in re.split("### Testbeds|### Groups.*", text)
     )
-    assert devices == [
+    assert [row[:4] for row in devices[2:]] == [
         [entry.device, entry.label, entry.runtime, f"{entry.value:g} {entry.unit}"]
         for entry in published_rates()
     ]
-    assert testbeds == [
-        [entry.scenario, entry.strategy, entry.label, f"{entry.value:g} {entry.metric}"]
-        for entry in published_testbeds()
+    assert testbeds[0] == [*TESTBED_HEADINGS, "source"]
+    assert [[*row[:4], row[-2]] for row in testbeds[2:]] == [
+        [*shown[:4], shown[-1]]
+        for shown in (cells_of_testbed(Run(entry, None)) for entry in published_testbeds())
     ]
-    assert groups == [list(cells_of_group(row)[:4]) for row in group_rows()]
+    assert [row[:4] for row in groups[2:]] == [list(cells_of_group(row)[:4]) for row in group_rows()]
 
 
 def test_rows_of_testbeds_come_from_the_shipped_scenarios(tmp_path: Path) -> None:
@@ -106,6 +112,41 @@ def test_rows_of_testbeds_come_from_the_shipped_scenarios(tmp_path: Path) -> Non
     refused = simulated(entry.model_copy(update={"model": "llama-2-70b"}))
     assert refused.error is None
     assert cells_of_testbed(refused)[4] == "refused"
+
+
+def test_boards_alone_and_in_pairs_are_within_ten_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgesim.validate.published.testbeds.N_SETS", 6)
+    entries = [entry for entry in published_testbeds() if entry.scenario == "home_cluster_pi"]
+    assert len(entries) == 7
+    for entry in entries:
+        ran = simulated(entry)
+        assert ran.simulated is not None
+        assert ran.middle_90 is not None
+        assert ran.simulated == pytest.approx(entry.value, rel=0.09)  # as the documentation says
+        assert ran.middle_90[0] < ran.simulated < ran.middle_90[1]
+
+
+def test_pairs_wait_and_divide_as_the_rows_of_one_and_two_nodes_say() -> None:
+    rows = {(row.board, row.model.name): row for row in star_clusters()}
+    runtime = runtime_of(device_kind("raspberry-pi-5").model_copy(update={"runtime": "distributed-llama"}))
+    assert runtime is not None
+    use = use_of(*runtime, device_kind("raspberry-pi-5").peak_values("raspberry-pi-5"), 0.5625)
+    cost = float(np.asarray(shipped_posterior().centre.shares(use, None).head_cost)[0])
+    pairs = [entry for entry in published_testbeds() if entry.strategy == "tensor"]
+    assert len(pairs) == 4
+    for entry in pairs:
+        board = "raspberry-pi-4b" if "Pi 4B" in entry.label else "raspberry-pi-5"
+        own = rows[board, str(entry.model)]
+        waits = own if entry.fitted else rows[board, "llama-2-7b"]
+        others = [own] if entry.fitted else [row for row in rows.values() if row is not own]
+        undivided = [share for share in (row.undivided(cost) for row in others) if share is not None]
+        said = " ".join(entry.set)
+        (share,) = re.findall(r"share: ([0-9.]+)", said)
+        assert float(share) == pytest.approx(np.mean(undivided), abs=0.001)
+        delays_us = re.findall(r"overhead: 10 us, latency: ([0-9.]+) us", said)
+        assert len(delays_us) == 2
+        for delay_us in delays_us:
+            assert float(delay_us) == pytest.approx(1e6 * (waits.rest_s - 4 * 10e-6) / 4, abs=0.1)
 
 
 def test_predictions_hold_as_the_documentation_says() -> None:

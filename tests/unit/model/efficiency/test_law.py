@@ -56,7 +56,7 @@ def test_terms_are_those_of_the_passes_added_up() -> None:
     prefill = Terms.of(LLAMA, GPU, n_prompt=64, n_context=0, n_decoded=0)
     step = Terms.of(LLAMA, GPU, n_prompt=0, n_context=70, n_decoded=1)
     both = Terms.of(LLAMA, GPU, n_prompt=64, n_context=70, n_decoded=10)
-    for name in ("stream_s", "touch_s", "matrix_s", "n_calls"):
+    for name in ("stream_s", "touch_s", "matrix_s", "n_calls", "head_stream_s", "head_touch_s"):
         assert getattr(both, name) == pytest.approx(
             getattr(prefill, name) + 10 * getattr(step, name), rel=1e-12
         )
@@ -71,6 +71,16 @@ def test_what_a_device_is_charged_is_what_rates_are_fitted_with(n_new: int, n_co
         terms = Terms.of(LLAMA, GPU, n_prompt=n_new, n_context=0, n_decoded=0)
     charged = whole(timing(), n_new=n_new, n_context=n_context)
     assert charged == pytest.approx(float(seconds(terms, shares())), rel=1e-12)
+
+
+def test_a_costly_head_by_hand() -> None:
+    # 32,000 x 4,096 weights of 2 bytes, streamed and touched three times instead of once.
+    n_head = LLAMA.vocab_size * LLAMA.hidden_size
+    further_s = 2 * (2 * n_head / 80e9 + 2 * n_head / 0.25e12)
+    once, thrice = (whole(timing(head_cost=cost), n_new=1, n_context=7) for cost in (1.0, 3.0))
+    assert thrice - once == pytest.approx(further_s, rel=0.01)  # its activations are streamed, too
+    terms = Terms.of(LLAMA, GPU, n_prompt=0, n_context=7, n_decoded=1)
+    assert thrice == pytest.approx(float(seconds(terms, shares(head_cost=3.0))), rel=1e-12)
 
 
 def test_enqueued_calls_hide_behind_longer_work_and_show_behind_shorter() -> None:

@@ -47,7 +47,8 @@ def rates(seconds: np.ndarray) -> list[Rate]:
     found = []
     for index, (use, time_s) in enumerate(zip(USES, seconds, strict=True)):
         size = 10.0 ** (8 + index % 3)
-        terms = Terms(size / use.peaks.bytes_per_s, 2 * size / use.peaks.vector_flop_per_s, 1e-4, 30.0)
+        stream_s, touch_s = size / use.peaks.bytes_per_s, 2 * size / use.peaks.vector_flop_per_s
+        terms = Terms(stream_s, touch_s, 1e-4, 30.0, 0.1 * stream_s, 0.1 * touch_s)
         found.append(Rate(use, terms, float(time_s)))
     return found
 
@@ -89,7 +90,14 @@ def test_the_jacobian_is_that_of_finite_differences() -> None:
 def calibration(n_fits: int, *, too_sure: float = 1.0) -> dict[str, float]:
     """Smallest p-value over parameters of the ranks' uniformity; errors taken to be so many times smaller."""
     names = Design.of(USES).names
-    watched = (ERROR, "memory of small", "vectors under one on gpu", "calls of gpus", "calls, eager")
+    watched = (
+        ERROR,
+        "memory of small",
+        "vectors under one on gpu",
+        "calls of gpus",
+        "calls, eager",
+        "head under one on cpu",
+    )
     at = [names.index(name) for name in watched]
     counts = np.zeros((len(watched), 4))
     rng = np.random.default_rng(11)
