@@ -241,7 +241,8 @@ def rested(
     -------
     dict
         Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
-        ``prompts_awake_s``, and ``prompts_rested_s`` after the longest sleep; for a first part also
+        ``prompts_awake_s``, ``prompts_rested_s`` after the longest sleep, and ``prompts_next_s`` right behind
+        those; for a first part also
         ``heads_awake_s`` and ``heads_rested_s``, with one for each of its sleeps.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -292,6 +293,7 @@ def rested(
         found["rested_s"].append(rested_s)
         sleep(max(rests_s))
         found["prompts_rested_s"].append(prompt_s())
+        found["prompts_next_s"].append(prompt_s())
         step_s()
         step_s()
         found["prompts_awake_s"].append(prompt_s())

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
-from time import sleep
+from time import perf_counter, sleep
 
 import torch
 
@@ -27,6 +27,9 @@ from edgesim.model.timing import Phase
 __all__ = ["Gauge"]
 
 _Visited = tuple[PassShape, bool]  # as in :attr:`edgesim.measure.timing.Rounds.visits`
+_WARM_UP_S = 20e-3
+"""Time after which a core is at its speed: behind a sleep, passes of 2 ms became shorter by a tenth to a sixth
+within that, one after the other."""
 _PASSES_TO_AN_OTHER = 3  # steps outside the model are short, and so is their variation; test points are few
 
 
@@ -101,8 +104,11 @@ class Gauge:
         Parameters
         ----------
         rest_s
-            How long to sleep just before a prompt [s], as a process does in which it arrives.
+            How long to sleep just before a prompt [s], as a process does in which it arrives. If 0, passes
+            are those of a process that is always at work.
         """
+        if not rest_s:
+            self._warm_up()
         visits = [(at, False) for at in self._passes]
         if self._n_rounds % (_PASSES_TO_AN_OTHER + 1) == 0:
             visits += self._others
@@ -115,6 +121,13 @@ class Gauge:
         """Return the profile of all visits, after probing the ceilings once more."""
         self._measuring.probe_ceilings()
         return self._measuring.profile(threads=torch.get_num_threads())
+
+    @torch.inference_mode()
+    def _warm_up(self) -> None:
+        """Compute for as long as a core takes to get up to speed."""
+        began_at_s = perf_counter()
+        while perf_counter() - began_at_s < _WARM_UP_S:
+            self._measuring.rounds.settle(self._before_prompts)
 
     @torch.inference_mode()
     def _visit(self, at: PassShape, steps: bool, rest_s: float = 0.0) -> None:

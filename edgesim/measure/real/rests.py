@@ -39,12 +39,16 @@ class RestLosses:
         A decoding step of each stage, after each of :data:`RESTS_S`.
     prompts_s
         A prompt of each stage, after decoding steps and the longest of them; 0 where a profile holds that.
+    next_prompts_s
+        A prompt of each stage, behind another one that lost that: a core takes several passes to get up to
+        speed.
     heads_s
         The head of the first stage, after each of :data:`HEAD_RESTS_S`.
     """
 
     stages_s: tuple[tuple[float, ...], ...]
     prompts_s: tuple[float, ...]
+    next_prompts_s: tuple[float, ...]
     heads_s: tuple[float, ...]
 
     def after(self, stage: int, idle_s: float) -> float:
@@ -56,13 +60,15 @@ class RestLosses:
         return max(0.0, float(np.interp(idle_s, (0.0, *RESTS_S), (0.0, *self.stages_s[stage]))))
 
     def prompt_after(self, stage: int, idle_s: float) -> float:
-        """Return what a prompt of a stage loses, in proportion to a decoding step's loss after that sleep.
+        """Return what a prompt of a stage loses behind another one and a sleep of `idle_s`.
 
-        In proportion to the sleep itself, where a decoding step was not found to lose anything.
+        In proportion to a decoding step's loss after that sleep, or to the sleep itself where a decoding step
+        was not found to lose anything; but no less than without a sleep.
         """
         whole_s = self.after(stage, RESTS_S[-1])
         share = self.after(stage, idle_s) / whole_s if whole_s > 0.0 else idle_s / RESTS_S[-1]
-        return max(0.0, self.prompts_s[stage]) * min(1.0, share)
+        first_s = max(0.0, self.prompts_s[stage])
+        return min(first_s, max(self.next_prompts_s[stage], first_s * share))
 
     def head_after(self, idle_s: float) -> float:
         """Return what the head of the first stage loses after a sleep of `idle_s`, likewise."""
@@ -103,5 +109,6 @@ class Rests:
         return RestLosses(
             tuple(tuple(lost_s(f"rested_s {n}", f"awake_s {n}").tolist()) for n in stages),
             tuple(float(lost_s(f"prompts_rested_s {n}", f"prompts_awake_s {n}")) for n in stages),
+            tuple(float(lost_s(f"prompts_next_s {n}", f"prompts_awake_s {n}")) for n in stages),
             tuple(lost_s("heads_rested_s 0", "heads_awake_s 0").tolist()),
         )

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from edgesim import runner
 from edgesim.measure.real.exchanges import GroupTimes
-from edgesim.measure.real.rests import RESTS_S, RestLosses
+from edgesim.measure.real.rests import RestLosses
 from edgesim.model.communication import Communication
 from edgesim.model.profile import Phase, Profile
 from edgesim.scenario.load import parse
@@ -231,7 +231,7 @@ def _of_ring(
     ]
     # The first of several prompts finds a stage that has slept since the run before.
     start_ups_s = [
-        losses.prompt_after(number, RESTS_S[-1]) - losses.prompt_after(number, slept_s)
+        max(0.0, losses.prompts_s[number]) - losses.prompt_after(number, slept_s)
         for number, slept_s in enumerate(between_s)
     ]
     return _simulated(shape, setting, extent, in_use, communication, model, start_ups_s=start_ups_s)

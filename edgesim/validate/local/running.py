@@ -332,7 +332,8 @@ class _Repetition:
         """Return what passes of a setting lose after sleeps, beyond what its profiles have."""
         if self.losses is None or setting.is_crowded:
             return self.losses
-        return replace(self.losses, prompts_s=(0.0,) * len(self.losses.prompts_s))
+        none_s = (0.0,) * len(self.losses.prompts_s)
+        return replace(self.losses, prompts_s=none_s, next_prompts_s=none_s)
 
     def alone(self, setting: Setting) -> list[Profile] | None:
         """Return the profiles of stages that are alone, for rings in which several compute at times."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ def test_a_pass_is_timed_behind_an_untimed_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         Rounds, "visit", lambda self, at, steps, **_: called.append(("step" if steps else "timed", at))
     )
+    monkeypatch.setattr(Gauge, "_warm_up", lambda self: None)
 
     gauge.round()
 
@@ -143,3 +144,17 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     instants = [found["began_at_s"], *found["emitted_at_s"][0]]
     assert instants == sorted(instants)
     assert instants[-1] - instants[0] < 0.3  # of pauses that took 0.6 s, and milliseconds of computing
+
+
+def test_a_core_is_brought_up_to_speed_unless_it_sleeps_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
+    instants_s: list[float] = []
+    monkeypatch.setattr(Rounds, "settle", lambda self, at: instants_s.append(perf_counter()))
+    monkeypatch.setattr(Rounds, "visit", lambda self, at, steps, **_: None)
+
+    gauge.round(rest_s=1e-6)
+    n_behind_sleeps = len(instants_s)
+    gauge.round()
+
+    assert n_behind_sleeps < 10
+    assert instants_s[-1] - instants_s[n_behind_sleeps] > 0.019

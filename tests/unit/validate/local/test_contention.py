@@ -20,7 +20,9 @@ from edgesim.validate.local.prediction import predicted
 from edgesim.validate.local.profiles_in_use import weighed, with_loop_steps
 from edgesim.validate.local.settings import Extent, LinkShape, Setting
 
-NOTHING_LOST = RestLosses(stages_s=((0.0,) * 5,) * 2, prompts_s=(0.0, 0.0), heads_s=(0.0, 0.0))
+NOTHING_LOST = RestLosses(
+    stages_s=((0.0,) * 5,) * 2, prompts_s=(0.0, 0.0), next_prompts_s=(0.0, 0.0), heads_s=(0.0, 0.0)
+)
 FREE = Communication(
     messages=(MessageCost(256, 0.0, 0.0, 0.0, 0.0),),
     sums=(SumCost(256, 0.0),),

@@ -32,6 +32,7 @@ SEND_S, TRANSIT_S, RECEIVE_S, SLOWED_S = 40e-6, 90e-6, 80e-6, 30e-6
 LOSSES = RestLosses(
     stages_s=((SLOWED_S / 2, *[SLOWED_S] * 4),) * 2,
     prompts_s=(3 * SLOWED_S, 2 * SLOWED_S),
+    next_prompts_s=(SLOWED_S, SLOWED_S),
     heads_s=(SLOWED_S / 3,) * 2,
 )
 GROUP = GroupTimes(
@@ -120,7 +121,8 @@ def test_samples_in_flight_queue_at_both_stages_as_in_a_loop_over_their_jobs(for
                 MS[each][token > 0] for each in (Component.EMBEDDING, Component.BLOCK, Component.HEAD)
             )
             # The second of two prompts finds the first stage at work, and the second one asleep again.
-            first_s = LOSSES.prompts_s[0] if (request, token) == (0, 0) else 0.0
+            firsts_s = LOSSES.next_prompts_s[0] if request else LOSSES.prompts_s[0]
+            first_s = firsts_s if token == 0 else 0.0
             second_s = LOSSES.prompts_s[1] if token == 0 else SLOWED_S
             head_s = head_ms * 1e-3 + (FIRST_STEP_S if token == 0 else STEP_S)
             listed += [
@@ -226,12 +228,12 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
     slow = Setting(kind="pipeline", n_devices=2, n_samples=2, link=LinkShape("slow", 1e12, 0.5))
 
     handled_s, way_s = SEND_S + RECEIVE_S, TRANSIT_S + 0.5
-    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s
+    first_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + LOSSES.next_prompts_s[0]
     second_s = (0.5 + 20.0) * 1e-3 + handled_s + LOSSES.prompts_s[1]
     head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.heads_s[0]
     # The second prompt waits for the first one's first blocks, which are slower by what sleeping costs, and
     # never again.
-    firsts_s = LOSSES.prompts_s[0] + 1.5 * first_s
+    firsts_s = LOSSES.prompts_s[0] - LOSSES.next_prompts_s[0] + 1.5 * first_s
     assert foresee(slow).ttft_s == pytest.approx(firsts_s + way_s + second_s + way_s + head_s, rel=1e-6)
 
 
@@ -251,9 +253,10 @@ def test_a_later_prompt_finds_a_stage_that_sleeps_as_long_as_prompts_arrive_apar
     assert between_s(crowded) == pytest.approx([0.0, 20e-3, 20e-3], rel=1e-6)
     # What the second prompt loses is in proportion to what a decoding step loses.
     losses = replace(LOSSES, stages_s=((0.0, 0.0, 0.0, 1e-3, 4e-3),) * 2, prompts_s=(8e-3, 8e-3))
-    assert [losses.prompt_after(1, 1e-3 * ms) for ms in (0, 16, 48, 99)] == [0.0, 2e-3, 8e-3, 8e-3]
+    losses = replace(losses, next_prompts_s=(0.0, 1e-3))
+    assert [losses.prompt_after(1, 1e-3 * ms) for ms in (0, 16, 48, 99)] == [1e-3, 2e-3, 8e-3, 8e-3]
     none = replace(losses, stages_s=((0.0,) * 5,) * 2)  # then to the sleep
-    assert [none.prompt_after(1, 1e-3 * ms) for ms in (0, 24, 48, 99)] == [0.0, 4e-3, 8e-3, 8e-3]
+    assert [none.prompt_after(1, 1e-3 * ms) for ms in (0, 24, 48, 99)] == [1e-3, 4e-3, 8e-3, 8e-3]
 
 
 def test_sending_costs_more_to_a_stage_that_sleeps_and_receiving_in_proportion_to_the_sleep() -> None:

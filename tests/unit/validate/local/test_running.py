@@ -143,10 +143,12 @@ def test_each_device_is_charged_the_profile_of_its_process(monkeypatch: pytest.M
 
 def test_what_a_prompt_loses_by_sleeping_is_in_the_profiles_of_rings_with_one_sample() -> None:
     taken: Any = repetition(AtWork(), 0)
-    losses = RestLosses(stages_s=((1.0,) * 5,) * 2, prompts_s=(4.0, 5.0), heads_s=(6.0, 7.0))
+    losses = RestLosses(
+        stages_s=((1.0,) * 5,) * 2, prompts_s=(4.0, 5.0), next_prompts_s=(1.0, 2.0), heads_s=(6.0, 7.0)
+    )
     taken.losses = losses
 
-    assert taken.lost(LONE) == replace(losses, prompts_s=(0.0, 0.0))
+    assert taken.lost(LONE) == replace(losses, prompts_s=(0.0, 0.0), next_prompts_s=(0.0, 0.0))
     assert taken.lost(CROWD) is taken.lost(PAIR) is losses
     taken.losses = None
     assert taken.lost(LONE) is None
