@@ -15,11 +15,13 @@ import torch
 from transformers import DynamicCache
 
 from edgesim.measure.real.part import Part, Tensor
+from edgesim.measure.real.rests import WARM_UP_S
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
 __all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
 
 
+_MOST_STEPS = 8  # behind one prompt
 _ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
 
 
@@ -224,10 +226,11 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 def rested(
     part: Part, n_prompt: int, rests_s: Sequence[float], head_rests_s: Sequence[float], seed: int = 0
 ) -> dict[str, Any]:
-    """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
+    """Time decoding steps of a part, each behind others and again after a sleep; likewise prompts.
 
-    Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
-    before. A first part computes the head as well, as it does between two tokens; after a prompt it is timed
+    What does not follow a sleep follows as much computing as a core takes to get up to speed. Prompts, and
+    the sleeps before them, follow decoding steps, as in a process that has answered another one before. A
+    first part computes the head as well, as it does between two tokens; after a prompt it is timed
     apart, since the prompt has gone round the ring in the meantime.
 
     Parameters
@@ -242,8 +245,8 @@ def rested(
     dict
         Seconds, each a list of several: ``awake_s``; ``rested_s``, each with one for each sleep;
         ``prompts_awake_s``, ``prompts_rested_s`` after the longest sleep, and ``prompts_next_s`` right behind
-        those; for a first part also
-        ``heads_awake_s`` and ``heads_rested_s``, with one for each of its sleeps.
+        those; for a first part also ``heads_awake_s`` and ``heads_rested_s``, with one for each of its
+        sleeps.
     """
     generator = torch.Generator().manual_seed(seed)
     prompt = part.example(n_prompt, generator)
@@ -274,6 +277,14 @@ def rested(
         n_context += 1
         return perf_counter() - began_at_s
 
+    def warm_up() -> None:
+        began_at_s, is_warm = perf_counter(), False
+        while not is_warm:
+            if n_context >= n_prompt + _MOST_STEPS:
+                prompt_s()  # begins again, with a short cache
+            step_s()
+            is_warm = perf_counter() - began_at_s >= WARM_UP_S
+
     found: defaultdict[str, list[Any]] = defaultdict(list)
     if part.is_first:
         found["heads_awake_s"].append(head_s())
@@ -283,10 +294,10 @@ def rested(
             sleep(rest_s)
             heads_s.append(head_s())
         found["heads_rested_s"].append(heads_s)
-    step_s()
     for _ in range(_ROUNDS):
         rested_s = []
         for rest_s in rests_s:
+            warm_up()
             found["awake_s"].append(step_s())
             sleep(rest_s)
             rested_s.append(step_s())
@@ -294,10 +305,8 @@ def rested(
         sleep(max(rests_s))
         found["prompts_rested_s"].append(prompt_s())
         found["prompts_next_s"].append(prompt_s())
-        step_s()
-        step_s()
+        warm_up()
         found["prompts_awake_s"].append(prompt_s())
-        step_s()
     return dict(found)
 
 

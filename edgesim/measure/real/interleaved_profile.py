@@ -19,6 +19,7 @@ from time import perf_counter, sleep
 import torch
 
 from edgesim.measure.grid import Grid, PassShape
+from edgesim.measure.real.rests import WARM_UP_S
 from edgesim.measure.timing import Measuring
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
@@ -27,9 +28,6 @@ from edgesim.model.timing import Phase
 __all__ = ["Gauge"]
 
 _Visited = tuple[PassShape, bool]  # as in :attr:`edgesim.measure.timing.Rounds.visits`
-_WARM_UP_S = 20e-3
-"""Time after which a core is at its speed: behind a sleep, passes of 2 ms became shorter by a tenth to a sixth
-within that, one after the other."""
 _PASSES_TO_AN_OTHER = 3  # steps outside the model are short, and so is their variation; test points are few
 
 
@@ -104,16 +102,18 @@ class Gauge:
         Parameters
         ----------
         rest_s
-            How long to sleep just before a prompt [s], as a process does in which it arrives. If 0, passes
-            are those of a process that is always at work.
+            How long to sleep just before a prompt [s], as a process does in which it arrives; prompts then
+            come last. All else is of a process that is always at work.
         """
-        if not rest_s:
-            self._warm_up()
+        self._warm_up()
         visits = [(at, False) for at in self._passes]
         if self._n_rounds % (_PASSES_TO_AN_OTHER + 1) == 0:
             visits += self._others
         self._n_rounds += 1
-        for at, steps in self._random.sample(visits, len(visits)):
+        visits = self._random.sample(visits, len(visits))
+        if rest_s:  # what follows a sleep is slower
+            visits.sort(key=lambda visit: visit[0].phase is Phase.PREFILL and not visit[1])
+        for at, steps in visits:
             self._visit(at, steps, rest_s)
 
     @torch.inference_mode()
@@ -126,7 +126,7 @@ class Gauge:
     def _warm_up(self) -> None:
         """Compute for as long as a core takes to get up to speed."""
         began_at_s = perf_counter()
-        while perf_counter() - began_at_s < _WARM_UP_S:
+        while perf_counter() - began_at_s < WARM_UP_S:
             self._measuring.rounds.settle(self._before_prompts)
 
     @torch.inference_mode()

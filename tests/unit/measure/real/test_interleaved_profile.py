@@ -146,15 +146,25 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     assert instants[-1] - instants[0] < 0.3  # of pauses that took 0.6 s, and milliseconds of computing
 
 
-def test_a_core_is_brought_up_to_speed_unless_it_sleeps_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_core_is_brought_up_to_speed_and_prompts_that_sleep_come_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
     instants_s: list[float] = []
+    are_prompts: list[bool] = []
     monkeypatch.setattr(Rounds, "settle", lambda self, at: instants_s.append(perf_counter()))
-    monkeypatch.setattr(Rounds, "visit", lambda self, at, steps, **_: None)
+    monkeypatch.setattr(
+        Rounds, "visit", lambda self, at, steps, **_: are_prompts.append(at.n_new > 1 and not steps)
+    )
 
-    gauge.round(rest_s=1e-6)
-    n_behind_sleeps = len(instants_s)
-    gauge.round()
+    ends_with_prompt = []
+    for rest_s in [0.0] * 10 + [1e-6] * 10:
+        instants_s.clear()
+        are_prompts.clear()
+        gauge.round(rest_s=rest_s)
+        assert instants_s[-1] - instants_s[0] > 0.019
+        assert sum(are_prompts) == 1
+        ends_with_prompt.append(are_prompts[-1])
 
-    assert n_behind_sleeps < 10
-    assert instants_s[-1] - instants_s[n_behind_sleeps] > 0.019
+    assert not all(ends_with_prompt[:10])  # in random order
+    assert all(ends_with_prompt[10:])

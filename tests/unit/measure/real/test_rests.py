@@ -63,6 +63,7 @@ def test_passes_are_timed_awake_and_after_each_sleep(
 ) -> None:
     called: list[Any] = []
     monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", called.append)
+    monkeypatch.setattr("edgesim.measure.real.generation_loops.WARM_UP_S", 0.0)
     shape = shape_named("tiny-gpt2")
     part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, *blocks)
     run, logits = part.run, part.logits
@@ -79,9 +80,9 @@ def test_passes_are_timed_awake_and_after_each_sleep(
     head = ["head"] if part.is_first else []
     step = [*head, "step"]
     # Both the sleep before a timed prompt and a prompt that is timed awake follow decoding steps.
-    once = [*step, 0.1, *step, *step, 0.2, *step, 0.2, "prompt", "prompt", *step, *step, "prompt", *step]
+    once = [*step * 2, 0.1, *step, *step * 2, 0.2, *step, 0.2, "prompt", "prompt", *step, "prompt"]
     heads = ["head", "prompt", 0.3, "head", "prompt", 0.4, "head"] if part.is_first else []
-    assert called == ["prompt", *heads, *step, *once * 3]
+    assert called == ["prompt", *heads, *once * 3]
     shapes = {"awake_s": (6,), "rested_s": (3, 2)}
     shapes |= {f"prompts_{each}_s": (3,) for each in ("awake", "rested", "next")}
     if part.is_first:
