@@ -22,6 +22,7 @@ __all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
 
 
 _MOST_STEPS = 8  # behind one prompt
+_SLEEPS = 3  # in turn with steps: behind the first one a core is warmer than in a ring
 _ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
 
 
@@ -228,10 +229,11 @@ def rested(
 ) -> dict[str, Any]:
     """Time decoding steps of a part, each behind others and again after a sleep; likewise prompts.
 
-    What does not follow a sleep follows as much computing as a core takes to get up to speed. Prompts, and
-    the sleeps before them, follow decoding steps, as in a process that has answered another one before. A
-    first part computes the head as well, as it does between two tokens; after a prompt it is timed
-    apart, since the prompt has gone round the ring in the meantime.
+    What does not follow a sleep follows as much computing as a core takes to get up to speed; a step that
+    does follows several sleeps, each with a step, as in a ring. Prompts, and the sleeps before them, follow
+    decoding steps, as in a process that has answered another one before. A first part computes the head as
+    well, as it does between two tokens; after a prompt it is timed apart, since the prompt has gone round the
+    ring in the meantime.
 
     Parameters
     ----------
@@ -299,8 +301,10 @@ def rested(
         for rest_s in rests_s:
             warm_up()
             found["awake_s"].append(step_s())
-            sleep(rest_s)
-            rested_s.append(step_s())
+            for _ in range(_SLEEPS):
+                sleep(rest_s)
+                last_s = step_s()
+            rested_s.append(last_s)
         found["rested_s"].append(rested_s)
         sleep(max(rests_s))
         found["prompts_rested_s"].append(prompt_s())

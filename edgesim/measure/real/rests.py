@@ -69,8 +69,10 @@ class RestLosses:
         In proportion to a decoding step's loss after that sleep, or to the sleep itself where a decoding step
         was not found to lose anything; but no less than without a sleep.
         """
-        whole_s = self.after(stage, RESTS_S[-1])
-        share = self.after(stage, idle_s) / whole_s if whole_s > 0.0 else idle_s / RESTS_S[-1]
+        # Differences scatter; they are taken not to fall with the sleep, so that no share is above 1.
+        risen_s = np.maximum.accumulate((0.0, *self.stages_s[stage]))
+        lost_s = float(np.interp(idle_s, (0.0, *RESTS_S), risen_s))
+        share = lost_s / risen_s[-1] if risen_s[-1] > 0.0 else min(1.0, idle_s / RESTS_S[-1])
         first_s = max(0.0, self.prompts_s[stage])
         return min(first_s, max(self.next_prompts_s[stage], first_s * share))
 

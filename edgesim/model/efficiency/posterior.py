@@ -144,14 +144,14 @@ class Posterior:
             vector_share=np.exp(design.predictor("vector", x))[:, 0],
             matrix_share=np.exp(design.predictor("matrix", x))[:, 0],
             overhead_s=np.exp(design.predictor("overhead", x))[:, 0],
-            # A set fitted before the head had a cost of its own has it in the other shares.
-            head_cost=np.exp(design.predictor("head", x))[:, 0] if self._has_heads else 1.0,
+            head_cost=1.0 if self._is_without_heads else np.exp(design.predictor("head", x))[:, 0],
             is_enqueued=use.is_enqueued,
         )
 
     @property
-    def _has_heads(self) -> bool:
-        return any(name.startswith("head under ") for name in self.names)
+    def _is_without_heads(self) -> bool:
+        """Whether it was fitted to rates of processor cores before the head had a cost of its own."""
+        return "memory of cpus" in self.names and not any(name.startswith("head ") for name in self.names)
 
     def times_s(self, rate: Rate, rng: np.random.Generator | None) -> FloatArray:
         """Times by the law [s], one per draw, without the error of a published rate."""

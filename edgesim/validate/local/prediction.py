@@ -211,7 +211,7 @@ def _of_ring(
     """Simulate a ring, having added to the profiles of its stages what messages and sleeps cost them."""
     cuts = stage_blocks(shape.architecture.n_blocks, setting.n_devices)
     rests_s = idle_s(profiles, cuts, setting, communication, losses, extent)
-    between_s = between_prompts_s(profiles, cuts, setting, communication, extent)
+    between_s = between_prompts_s(profiles, cuts, setting, communication, losses, extent)
     handled_s = handling_s(communication, shape.architecture.activation_bytes(1), rests_s)
     head_slowed_s = losses.head_after(wait_for_prompt_s(profiles, cuts, setting, communication, extent))
     in_use = [

@@ -77,14 +77,13 @@ def between_prompts_s(
     cuts: Sequence[tuple[int, int]],
     setting: Setting,
     communication: Communication,
+    losses: RestLosses,
     extent: Extent,
 ) -> list[float]:
     """Return how long each stage sleeps between two of the prompts that arrive together.
 
     At the first stage they queue. At a later one they arrive as far apart as the slowest stage before it, or
-    the link, lets them pass.
-
-    Not distinguished: what either prompt loses for having slept.
+    the link, lets them pass. The first one takes longer, since it finds the stage asleep.
     """
     n_bytes = extent.n_prompt * profiles[0].architecture.activation_bytes(1)
     rate_bps = setting.link.rate_bps
@@ -93,8 +92,9 @@ def between_prompts_s(
     found_s = []
     for number, prompt_s in enumerate(_prompts_s(profiles, cuts, extent)):
         visit_s = prompt_s + handled_s
-        found_s.append(max(0.0, apart_s - visit_s) if number else 0.0)
-        apart_s = max(apart_s, visit_s)
+        first_s = visit_s + max(0.0, losses.prompts_s[number])
+        found_s.append(max(0.0, apart_s - first_s) if number else 0.0)
+        apart_s = max(apart_s, visit_s + losses.prompt_after(number, found_s[-1]))
     return found_s
 
 

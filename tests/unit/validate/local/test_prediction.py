@@ -237,6 +237,28 @@ def test_a_head_that_has_slept_behind_prompts_is_slower_in_the_run(foresee: Fore
     assert foresee(slow).ttft_s == pytest.approx(firsts_s + way_s + second_s + way_s + head_s, rel=1e-6)
 
 
+def test_the_first_prompt_alone_finds_a_slow_second_stage_asleep(tmp_path: Path) -> None:
+    first = with_loop_steps(profile(SHAPE), communication())
+    points = tuple(
+        replace(point, median_s=60e-3)
+        if (point.component, point.phase) == (Component.BLOCK, Phase.PREFILL)
+        else point
+        for point in first.points
+    )
+    setting = Setting(kind="pipeline", n_devices=2, n_samples=2)
+    stages = [first, replace(first, points=points)]
+
+    found = predicted(SHAPE, setting, EXTENT, stages, communication(), LOSSES, tmp_path / "run")
+
+    handled_s = SEND_S + RECEIVE_S
+    firsts_s = (0.5 + 2 * 20.0) * 1e-3 + handled_s + LOSSES.prompts_s[0]
+    second_s = (0.5 + 60.0) * 1e-3 + handled_s
+    head_s = 3.0e-3 + FIRST_STEP_S + LOSSES.heads_s[0]
+    way_s = firsts_s + second_s + LOSSES.prompts_s[1] + 2 * TRANSIT_S + head_s
+    # The second prompt waits for the first one, and for no more than half of both samples' mean.
+    assert found.ttft_s == pytest.approx(way_s + (second_s + LOSSES.next_prompts_s[1]) / 2, rel=1e-6)
+
+
 def test_a_later_prompt_finds_a_stage_that_sleeps_as_long_as_prompts_arrive_apart() -> None:
     """On a link that a prompt occupies for 100 ms; and where the first of three stages takes longest."""
     charged, cuts = [profile(SHAPE)] * 2, [(0, 2), (2, 3)]
@@ -244,17 +266,28 @@ def test_a_later_prompt_finds_a_stage_that_sleeps_as_long_as_prompts_arrive_apar
     crowded = Setting(kind="pipeline", n_devices=2, n_samples=2)
     slow = replace(crowded, link=LinkShape("slow", wire_bps))
 
-    def between_s(setting: Setting) -> list[float]:
-        return between_prompts_s(charged, cuts, setting, communication(), EXTENT)
+    losses = replace(
+        LOSSES,
+        stages_s=LOSSES.stages_s[:1] * 3,
+        prompts_s=(*LOSSES.prompts_s, LOSSES.prompts_s[1]),
+        next_prompts_s=LOSSES.next_prompts_s[:1] * 3,
+    )
 
-    assert between_s(crowded) == pytest.approx([0.0, 20e-3], rel=1e-6)
-    assert between_s(slow) == pytest.approx([0.0, 79.5e-3 - SEND_S - RECEIVE_S], rel=1e-6)
+    def between_s(setting: Setting) -> list[float]:
+        return between_prompts_s(charged, cuts, setting, communication(), losses, EXTENT)
+
+    apart_s = 20e-3 + LOSSES.next_prompts_s[0] - LOSSES.prompts_s[1]
+    assert between_s(crowded) == pytest.approx([0.0, apart_s], rel=1e-6)
+    on_the_way_s = 79.5e-3 - SEND_S - RECEIVE_S - LOSSES.prompts_s[1]
+    assert between_s(slow) == pytest.approx([0.0, on_the_way_s], rel=1e-6)
     charged, cuts = [profile(SHAPE)] * 3, [(0, 2), (2, 3), (2, 3)]
-    assert between_s(crowded) == pytest.approx([0.0, 20e-3, 20e-3], rel=1e-6)
+    assert between_s(crowded) == pytest.approx([0.0, apart_s, apart_s], rel=1e-6)
     # What the second prompt loses is in proportion to what a decoding step loses.
     losses = replace(LOSSES, stages_s=((0.0, 0.0, 0.0, 1e-3, 4e-3),) * 2, prompts_s=(8e-3, 8e-3))
     losses = replace(losses, next_prompts_s=(0.0, 1e-3))
     assert [losses.prompt_after(1, 1e-3 * ms) for ms in (0, 16, 48, 99)] == [1e-3, 2e-3, 8e-3, 8e-3]
+    noisy = replace(losses, stages_s=((0.0, 2e-3, 1e-3, 4e-3, 1e-6),) * 2)
+    assert [noisy.prompt_after(1, 1e-3 * ms) for ms in (4, 8, 16, 48)] == [4e-3, 4e-3, 8e-3, 8e-3]
     none = replace(losses, stages_s=((0.0,) * 5,) * 2)  # then to the sleep
     assert [none.prompt_after(1, 1e-3 * ms) for ms in (0, 24, 48, 99)] == [1e-3, 4e-3, 8e-3, 8e-3]
 
