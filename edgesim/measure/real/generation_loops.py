@@ -15,14 +15,11 @@ import torch
 from transformers import DynamicCache
 
 from edgesim.measure.real.part import Part, Tensor
-from edgesim.measure.real.rests import WARM_UP_S
 from edgesim.measure.real.ring_socket import STOP, Header, Receiver, Sender
 
 __all__ = ["Visit", "alone", "busy_s", "follow", "generated", "lead", "rested"]
 
 
-_MOST_STEPS = 8  # behind one prompt
-_SLEEPS = 3  # in turn with steps: behind the first one a core is warmer than in a ring
 _ROUNDS = 3  # of measuring what a part loses by sleeping: it is a tenth, by which passes scatter, too
 
 
@@ -227,13 +224,11 @@ def follow(part: Part, sender: Sender, receiver: Receiver) -> dict[str, Any]:
 def rested(
     part: Part, n_prompt: int, rests_s: Sequence[float], head_rests_s: Sequence[float], seed: int = 0
 ) -> dict[str, Any]:
-    """Time decoding steps of a part, each behind others and again after a sleep; likewise prompts.
+    """Time decoding steps of a part, each right after another and again after a sleep; likewise prompts.
 
-    What does not follow a sleep follows as much computing as a core takes to get up to speed; a step that
-    does follows several sleeps, each with a step, as in a ring. Prompts, and the sleeps before them, follow
-    decoding steps, as in a process that has answered another one before. A first part computes the head as
-    well, as it does between two tokens; after a prompt it is timed apart, since the prompt has gone round the
-    ring in the meantime.
+    Prompts, and the sleeps before them, follow decoding steps, as in a process that has answered another one
+    before. A first part computes the head as well, as it does between two tokens; after a prompt it is timed
+    apart, since the prompt has gone round the ring in the meantime.
 
     Parameters
     ----------
@@ -279,14 +274,6 @@ def rested(
         n_context += 1
         return perf_counter() - began_at_s
 
-    def warm_up() -> None:
-        began_at_s, is_warm = perf_counter(), False
-        while not is_warm:
-            if n_context >= n_prompt + _MOST_STEPS:
-                prompt_s()  # begins again, with a short cache
-            step_s()
-            is_warm = perf_counter() - began_at_s >= WARM_UP_S
-
     found: defaultdict[str, list[Any]] = defaultdict(list)
     if part.is_first:
         found["heads_awake_s"].append(head_s())
@@ -296,21 +283,21 @@ def rested(
             sleep(rest_s)
             heads_s.append(head_s())
         found["heads_rested_s"].append(heads_s)
+    step_s()
     for _ in range(_ROUNDS):
         rested_s = []
         for rest_s in rests_s:
-            warm_up()
             found["awake_s"].append(step_s())
-            for _ in range(_SLEEPS):
-                sleep(rest_s)
-                last_s = step_s()
-            rested_s.append(last_s)
+            sleep(rest_s)
+            rested_s.append(step_s())
         found["rested_s"].append(rested_s)
         sleep(max(rests_s))
         found["prompts_rested_s"].append(prompt_s())
         found["prompts_next_s"].append(prompt_s())
-        warm_up()
+        step_s()
+        step_s()
         found["prompts_awake_s"].append(prompt_s())
+        step_s()
     return dict(found)
 
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
-from time import perf_counter, sleep
+from time import sleep
 
 import torch
 
 from edgesim.measure.grid import Grid, PassShape
-from edgesim.measure.real.rests import WARM_UP_S
 from edgesim.measure.timing import Measuring
 from edgesim.model.architecture import Architecture
 from edgesim.model.profile import Profile
@@ -102,18 +101,13 @@ class Gauge:
         Parameters
         ----------
         rest_s
-            How long to sleep just before a prompt [s], as a process does in which it arrives; prompts then
-            come last. All else is of a process that is always at work.
+            How long to sleep just before a prompt [s], as a process does in which it arrives.
         """
-        self._warm_up()
         visits = [(at, False) for at in self._passes]
         if self._n_rounds % (_PASSES_TO_AN_OTHER + 1) == 0:
             visits += self._others
         self._n_rounds += 1
-        visits = self._random.sample(visits, len(visits))
-        if rest_s:  # what follows a sleep is slower
-            visits.sort(key=lambda visit: visit[0].phase is Phase.PREFILL and not visit[1])
-        for at, steps in visits:
+        for at, steps in self._random.sample(visits, len(visits)):
             self._visit(at, steps, rest_s)
 
     @torch.inference_mode()
@@ -121,13 +115,6 @@ class Gauge:
         """Return the profile of all visits, after probing the ceilings once more."""
         self._measuring.probe_ceilings()
         return self._measuring.profile(threads=torch.get_num_threads())
-
-    @torch.inference_mode()
-    def _warm_up(self) -> None:
-        """Compute for as long as a core takes to get up to speed."""
-        began_at_s = perf_counter()
-        while perf_counter() - began_at_s < WARM_UP_S:
-            self._measuring.rounds.settle(self._before_prompts)
 
     @torch.inference_mode()
     def _visit(self, at: PassShape, steps: bool, rest_s: float = 0.0) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgesim.measure.trimmed_mean import typical
 
-__all__ = ["HEAD_RESTS_S", "RESTS_S", "WARM_UP_S", "RestLosses", "Rests"]
+__all__ = ["HEAD_RESTS_S", "RESTS_S", "RestLosses", "Rests"]
 
 RESTS_S = (1e-3, 4e-3, 8e-3, 16e-3, 48e-3)
 """Lengths of the sleeps after which passes are timed: between them losses are interpolated.
@@ -24,10 +24,6 @@ RESTS_S = (1e-3, 4e-3, 8e-3, 16e-3, 48e-3)
 On one host losses hardly grew beyond 4 ms. On another they grew up to 32 ms and then hardly (stages of a
 model of 4 M parameters: 0.9, 1.5, 1.5 and 1.6 ms after 16, 32, 64 and 128 ms).
 """
-
-WARM_UP_S = 20e-3
-"""Computing after which a core is at its speed: behind a sleep, passes of 2 ms became shorter by a tenth to a
-sixth within that, one after the other."""
 
 HEAD_RESTS_S = RESTS_S[-2:]
 """Likewise for the head, which has a prompt before each sleep."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -30,7 +30,6 @@ def test_a_pass_is_timed_behind_an_untimed_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         Rounds, "visit", lambda self, at, steps, **_: called.append(("step" if steps else "timed", at))
     )
-    monkeypatch.setattr(Gauge, "_warm_up", lambda self: None)
 
     gauge.round()
 
@@ -144,27 +143,3 @@ def test_what_comes_between_tokens_changes_neither_tokens_nor_their_time() -> No
     instants = [found["began_at_s"], *found["emitted_at_s"][0]]
     assert instants == sorted(instants)
     assert instants[-1] - instants[0] < 0.3  # of pauses that took 0.6 s, and milliseconds of computing
-
-
-def test_a_core_is_brought_up_to_speed_and_prompts_that_sleep_come_last(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    gauge = Gauge(GPT2, GRID, fastest=1, seed=1)
-    instants_s: list[float] = []
-    are_prompts: list[bool] = []
-    monkeypatch.setattr(Rounds, "settle", lambda self, at: instants_s.append(perf_counter()))
-    monkeypatch.setattr(
-        Rounds, "visit", lambda self, at, steps, **_: are_prompts.append(at.n_new > 1 and not steps)
-    )
-
-    ends_with_prompt = []
-    for rest_s in [0.0] * 10 + [1e-6] * 10:
-        instants_s.clear()
-        are_prompts.clear()
-        gauge.round(rest_s=rest_s)
-        assert instants_s[-1] - instants_s[0] > 0.019
-        assert sum(are_prompts) == 1
-        ends_with_prompt.append(are_prompts[-1])
-
-    assert not all(ends_with_prompt[:10])  # in random order
-    assert all(ends_with_prompt[10:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -58,41 +57,12 @@ def test_losses_are_differences_to_passes_that_follow_others_at_once() -> None:
     assert losses.heads_s == pytest.approx((0.3, 0.4))
 
 
-def test_a_core_computes_before_what_is_timed_awake_and_begins_again_before_the_cache_is_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ticks = count()
-    monkeypatch.setattr("edgesim.measure.real.generation_loops.perf_counter", lambda: 1e-3 * next(ticks))
-    monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", lambda seconds: contexts.append(-1))
-    monkeypatch.setattr("edgesim.measure.real.generation_loops.WARM_UP_S", 0.0495)
-    contexts: list[int] = []
-    shape = shape_named("tiny-gpt2")
-    part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, 2, 3)
-    run = part.run
-
-    def noted(cache: Any, given: Any, n_context: int) -> Any:
-        contexts.append(n_context)
-        return run(cache, given, n_context)
-
-    monkeypatch.setattr(part, "run", noted)
-
-    rested(part, 4, [0.1], [])
-
-    # Every step takes a tick and two lie between steps; a prompt in between takes as long.
-    until_sleep = contexts[1 : contexts.index(-1)]
-    steps = [n_context for n_context in until_sleep if n_context]
-    assert len(steps) == 16 + 1
-    assert max(contexts) == 4 + 8 - 1 + 1 + 3  # with the one timed awake, and three behind sleeps
-    assert until_sleep.count(0) == 1
-
-
 @pytest.mark.parametrize("blocks", [(0, 2), (2, 3)])
 def test_passes_are_timed_awake_and_after_each_sleep(
     blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[Any] = []
     monkeypatch.setattr("edgesim.measure.real.generation_loops.sleep", called.append)
-    monkeypatch.setattr("edgesim.measure.real.generation_loops.WARM_UP_S", 0.0)
     shape = shape_named("tiny-gpt2")
     part = Part(untrained_model(shape.architecture, seed=1), shape.architecture.family, *blocks)
     run, logits = part.run, part.logits
@@ -109,10 +79,9 @@ def test_passes_are_timed_awake_and_after_each_sleep(
     head = ["head"] if part.is_first else []
     step = [*head, "step"]
     # Both the sleep before a timed prompt and a prompt that is timed awake follow decoding steps.
-    turns = [*step * 2, *[0.1, *step] * 3, *step * 2, *[0.2, *step] * 3]
-    once = [*turns, 0.2, "prompt", "prompt", *step, "prompt"]
+    once = [*step, 0.1, *step, *step, 0.2, *step, 0.2, "prompt", "prompt", *step * 2, "prompt", *step]
     heads = ["head", "prompt", 0.3, "head", "prompt", 0.4, "head"] if part.is_first else []
-    assert called == ["prompt", *heads, *once * 3]
+    assert called == ["prompt", *heads, *step, *once * 3]
     shapes = {"awake_s": (6,), "rested_s": (3, 2)}
     shapes |= {f"prompts_{each}_s": (3,) for each in ("awake", "rested", "next")}
     if part.is_first:
