@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edgesim.model.architecture import Component
-from edgesim.model.efficiency.effects import Use
+from edgesim.model.efficiency.effects import ERROR, Use
 from edgesim.model.efficiency.law import PARTS, Peaks, Shares, Terms, seconds
+from edgesim.model.efficiency.posterior import Posterior
 from edgesim.model.efficiency.stored import shipped_posterior
 from edgesim.model.efficiency.timing import RuntimeTiming
 from edgesim.scenario import catalogue
@@ -122,3 +123,17 @@ def test_a_board_that_no_row_names_has_wider_shares_than_one_that_rows_name() ->
     centre = fitted.centre.shares(unknown, None)
     assert centre.vector_share.shape == (1,)
     assert 0 < centre.memory_share[0] < 1
+
+
+def test_a_set_from_before_heads_had_a_cost_of_their_own_charges_none() -> None:
+    fitted = shipped_posterior()
+    pi = Use(
+        catalogue.device_kind("raspberry-pi-5").peak_values("raspberry-pi-5"), "another", is_quantised=True
+    )
+    kept = [at for at, name in enumerate(fitted.names) if not name.startswith("head ")]
+    before = Posterior(tuple(fitted.names[at] for at in kept), fitted.draws[:, kept])
+    of_gpus = Posterior((ERROR,), np.zeros((1, 1)))
+
+    assert before.centre.shares(pi, None).head_cost == 1.0
+    assert float(np.asarray(fitted.centre.shares(pi, None).head_cost)[0]) == pytest.approx(1.5)  # the prior
+    assert float(np.asarray(of_gpus.shares(pi, None).head_cost)[0]) == pytest.approx(1.5)
