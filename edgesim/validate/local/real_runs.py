@@ -225,7 +225,7 @@ class AtWork:
         """Time each stage after sleeps."""
         n_prompt = self._extent.n_prompt
         order: Order = {"do": "rest", "model": "stage", "n_prompt": n_prompt}
-        order |= {"rests_s": list(RESTS_S), "head_rests_s": list(HEAD_RESTS_S)}
+        order = {**order, "rests_s": list(RESTS_S), "head_rests_s": list(HEAD_RESTS_S)}
         for number, stage in enumerate(self._stages):
             self._rests.add_stage(number, self._ask([(stage, order)])[0])
 
